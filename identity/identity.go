@@ -1,0 +1,2 @@
+// Package identity knows who calls and what they may do.
+package identity
