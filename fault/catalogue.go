@@ -14,6 +14,7 @@ var (
 	UnsupportedMediaType = &Code{"UnsupportedMediaType", 415, "The content media type is not supported. Only application/json is."}
 	NotFound             = &Code{"ResourceNotFound", 404, "The specified resource does not exist."}
 	MethodNotAllowed     = &Code{"MethodNotAllowed", 405, "The method is not allowed on this resource."}
+	MisdirectedRequest   = &Code{"MisdirectedRequest", 421, "The host name is not one of this service."}
 	PreconditionFailed   = &Code{"ConditionNotMet", 412, "The condition specified using HTTP conditional header(s) is not met."}
 	NotModified          = &Code{"NotModified", 304, "The condition specified using HTTP conditional header(s) is not met."}
 
