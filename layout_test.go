@@ -18,7 +18,7 @@ var floors = [][]string{
 	{"identity", "keyring", "compute"},
 	{"account", "batch", "vault", "subscription", "rest"},
 	{"armapi", "batchapi", "vaultapi", "tokenapi", "graphapi", "portal"},
-	{"front"},
+	{"front", "client"},
 	{"server"},
 	{"cmd/latchkey", "servertest"},
 }
