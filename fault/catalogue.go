@@ -23,6 +23,7 @@ var (
 	InvalidToken         = &Code{"InvalidAuthenticationToken", 401, "The access token is invalid."}
 	ExpiredToken         = &Code{"ExpiredAuthenticationToken", 401, "The access token is expired."}
 	WrongTenant          = &Code{"InvalidAuthenticationTokenTenant", 401, "The access token is from the wrong issuer or tenant."}
+	WrongAudience        = &Code{"InvalidAuthenticationTokenAudience", 401, "The access token is for another audience."}
 	AuthorizationFailed  = &Code{"AuthorizationFailed", 403, "The caller does not have authorization to perform this action."}
 	LinkedAuthorization  = &Code{"LinkedAuthorizationFailed", 403, "The caller does not have permission on a linked resource."}
 
@@ -41,11 +42,23 @@ var (
 	GroupNotFound            = &Code{"ResourceGroupNotFound", 404, "The resource group could not be found."}
 	GroupBeingDeleted        = &Code{"ResourceGroupBeingDeleted", 409, "The resource group is being deleted."}
 	SubscriptionNotFound     = &Code{"SubscriptionNotFound", 404, "The subscription could not be found."}
+	GroupNameInvalid         = &Code{"InvalidResourceGroup", 400, "The resource group name is invalid."}
+	GroupLocationInvalid     = &Code{"LocationNotAvailableForResourceGroup", 400, "The provided location is not available for resource groups."}
+	GroupLocationConflict    = &Code{"InvalidResourceGroupLocation", 409, "The resource group already exists in another location."}
+	GroupDeletionBlocked     = &Code{"ResourceGroupDeletionBlocked", 409, "The resource group could not be emptied."}
+	InvalidTags              = &Code{"InvalidTags", 400, "The tags are invalid."}
+	InvalidTagNameCharacters = &Code{"InvalidTagNameCharacters", 400, "A tag name has reserved characters."}
+	MissingRegistration      = &Code{"MissingSubscriptionRegistration", 409, "The subscription is not registered to use the namespace."}
+	InvalidSubscription      = &Code{"InvalidSubscriptionId", 400, "The provided subscription identifier is malformed or invalid."}
+	OperationNotSupported    = &Code{"OperationNotSupported", 400, "The operation is not supported by this service."}
 	ParentNotFound           = &Code{"ParentResourceNotFound", 404, "The parent resource could not be found."}
 	Conflict                 = &Code{"Conflict", 409, "The request conflicts with the current state of the resource."}
 	RoleAssignmentNotFound   = &Code{"RoleAssignmentNotFound", 404, "The role assignment is not found."}
 	RoleAssignmentExists     = &Code{"RoleAssignmentExists", 409, "The role assignment already exists."}
 	RoleAssignmentUpdate     = &Code{"RoleAssignmentUpdateNotPermitted", 400, "Tenant ID, application ID, principal ID, and scope are not allowed to be updated."}
+	RoleAssignmentID         = &Code{"InvalidRoleAssignmentId", 400, "The role assignment ID is not valid. The role assignment ID must be a GUID."}
+	LastAdminAssignment      = &Code{"CannotDeleteLastRbacAdminAssignment", 412, "Cannot delete the last RBAC admin assignment."}
+	UnmatchedPrincipalType   = &Code{"UnmatchedPrincipalType", 400, "The principal is not of the type given."}
 	RoleDefinitionNotFound   = &Code{"RoleDefinitionDoesNotExist", 400, "The specified role definition does not exist."}
 	PrincipalNotFound        = &Code{"PrincipalNotFound", 400, "The principal does not exist in the directory."}
 	InvalidIdentity          = &Code{"InvalidIdentity", 400, "The identity of the resource is invalid."}
