@@ -43,6 +43,7 @@ var commands []command
 
 func init() {
 	commands = []command{
+		quickstartCommand,
 		upCommand,
 		execCommand,
 		envCommand,
