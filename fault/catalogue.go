@@ -21,6 +21,7 @@ var (
 	// Who calls, and may they.
 	AuthenticationFailed = &Code{"AuthenticationFailed", 401, "Authentication failed. The 'Authorization' header is missing or invalid."}
 	InvalidToken         = &Code{"InvalidAuthenticationToken", 401, "The access token is invalid."}
+	StaleToken           = &Code{"InvalidAuthenticationToken", 401, "The access token is invalid: it was signed with a key that this tenant does not use any more."}
 	ExpiredToken         = &Code{"ExpiredAuthenticationToken", 401, "The access token is expired."}
 	WrongTenant          = &Code{"InvalidAuthenticationTokenTenant", 401, "The access token is from the wrong issuer or tenant."}
 	WrongAudience        = &Code{"InvalidAuthenticationTokenAudience", 401, "The access token is for another audience."}

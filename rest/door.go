@@ -32,6 +32,9 @@ type Config struct {
 	// Check refuses a request before its handler and after its authentication, such
 	// as for its api-version. Nil checks nothing.
 	Check func(r *http.Request) error
+	// Unknown says what is missing where a request fits no route; it is asked after
+	// authentication. Nil answers with the style's NoRoute.
+	Unknown func(r *http.Request) error
 	// Failed may add headers to a failure, such as a challenge. Nil adds none.
 	Failed func(h http.Header, r *http.Request, f *fault.Fault)
 	// MaxBody is the largest body in bytes that Decode reads; zero means 4 MiB.
@@ -128,6 +131,8 @@ func (d *Door) answer(w http.ResponseWriter, r *http.Request, trace *Trace) (Rep
 		}
 		if f, ok := fault.From(err); ok && f.Code.Status == http.StatusMethodNotAllowed {
 			w.Header().Set("Allow", strings.Join(d.methods(r), ", "))
+		} else if d.cfg.Unknown != nil {
+			err = d.cfg.Unknown(r)
 		}
 		return Reply{}, err
 	}
