@@ -109,20 +109,13 @@ func (s *Service) event(u *use, start time.Time, err error) identity.Event {
 // enter finds the vault of a use and asks whether the caller may do it there. It is
 // the first step in every transaction of a use.
 func (s *Service) enter(ctx context.Context, tx *store.Tx, u *use) (*Vault, error) {
-	r, err := tx.Lookup(store.KindVault, store.RID{}, u.ref.Vault)
-	if errors.Is(err, store.ErrNotFound) {
-		return nil, fault.KeyVaultNotFound.New("There is no vault named '%s'.", u.ref.Vault)
-	}
-	if err != nil {
-		return nil, err
-	}
-	v, err := s.decodeVault(r)
+	v, err := s.named(tx, u.ref.Vault)
 	if err != nil {
 		return nil, err
 	}
 	u.vaultID = v.ID
-	if !resource.Equal(v.Tenant, u.who.Tenant) {
-		return nil, fault.Unauthorized.New("AKV10032: Invalid issuer. Expected %s, found %s.", issuer(v.Tenant), issuer(u.who.Tenant))
+	if err := v.admits(u.who); err != nil {
+		return nil, err
 	}
 	if v.RBAC {
 		return v, s.enterByRole(ctx, v, u)
@@ -149,6 +142,49 @@ func (s *Service) enterByRole(ctx context.Context, v *Vault, u *use) error {
 		"Caller: %s\r\nAction: '%s'\r\nResource: '%s'\r\nAssignment: (not found)\r\nDenyAssignmentId: null\r\n"+
 		"DecisionReason: 'DeniedWithNoValidRBAC' \r\nVault: %s;location=%s\r\n",
 		caller(u.who), u.op.action, resource.Fold(at), v.Name, v.Location).Because("ForbiddenByRbac")
+}
+
+// named returns the vault that a host name leads to. What it returns is shared.
+func (s *Service) named(tx *store.Tx, name string) (*Vault, error) {
+	r, err := tx.Lookup(store.KindVault, store.RID{}, name)
+	if errors.Is(err, store.ErrNotFound) {
+		return nil, fault.KeyVaultNotFound.New("There is no vault named '%s'.", name)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return s.decodeVault(r)
+}
+
+// admits refuses callers of other tenants.
+func (v *Vault) admits(who identity.Caller) error {
+	if resource.Equal(v.Tenant, who.Tenant) {
+		return nil
+	}
+	return fault.Unauthorized.New("AKV10032: Invalid issuer. Expected %s, found %s.", issuer(v.Tenant), issuer(who.Tenant))
+}
+
+// Known fails unless there is a vault of a name and the caller is of its tenant.
+func (s *Service) Known(ctx context.Context, who identity.Caller, name string) error {
+	return s.Store.View(ctx, store.Space{}, func(tx *store.Tx) error {
+		v, err := s.named(tx, name)
+		if err != nil {
+			return err
+		}
+		return v.admits(who)
+	})
+}
+
+// Region returns the location of a vault; empty if there is none.
+func (s *Service) Region(ctx context.Context, name string) (region string) {
+	_ = s.Store.View(ctx, store.Space{}, func(tx *store.Tx) error {
+		v, err := s.named(tx, name)
+		if err == nil {
+			region = v.Location
+		}
+		return err
+	})
+	return region
 }
 
 func caller(who identity.Caller) string {
