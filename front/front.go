@@ -195,6 +195,9 @@ func (f *Front) Run(ctx context.Context, doors Doors) error {
 // stop ends the servers, first by asking, then by cancelling, then by closing.
 func (f *Front) stop(servers []*http.Server, cancel context.CancelFunc) {
 	f.closeTunnels()
+	// Our own idle connections to ourselves would be waited for.
+	f.ours.CloseIdleConnections()
+	f.world.CloseIdleConnections()
 	deadline, done := context.WithTimeout(context.Background(), drainTime+cancelTime)
 	defer done()
 	timer := time.AfterFunc(drainTime, cancel)
@@ -208,8 +211,6 @@ func (f *Front) stop(servers []*http.Server, cancel context.CancelFunc) {
 		})
 	}
 	wg.Wait()
-	f.ours.CloseIdleConnections()
-	f.world.CloseIdleConnections()
 }
 
 func (f *Front) server(ctx context.Context, h http.Handler) *http.Server {
