@@ -49,6 +49,7 @@ func (s *Service) Remove(ctx context.Context, id string) error {
 // below it.
 func (s *Service) remove(ctx context.Context, at Address) error {
 	now := time.Now().UTC()
+	var id string
 	err := s.Store.Update(ctx, store.Space{}, func(tx *store.Tx) error {
 		v, err := s.lookup(tx, at.Name)
 		if err != nil {
@@ -64,6 +65,7 @@ func (s *Service) remove(ctx context.Context, at Address) error {
 		if err := tx.Delete(r); err != nil {
 			return err
 		}
+		id = v.ID
 		d := DeletedVault{Vault: v, Deleted: now, Purges: now.Add(v.retention())}
 		_, err = tx.InsertAt(store.KindDeletedVault, store.RID{}, v.rid, v.Name, store.Clear{Due: d.Purges}, d)
 		return err
@@ -72,7 +74,8 @@ func (s *Service) remove(ctx context.Context, at Address) error {
 		return err
 	}
 	s.changed(at.Name)
-	return nil
+	// Roles that were given on the vault do not come back with it, as in Azure.
+	return s.Directory.DropScope(ctx, id)
 }
 
 // recoverVault brings a deleted vault back with its keys, policies and settings.

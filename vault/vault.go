@@ -41,6 +41,8 @@ type Directory interface {
 	// RequireData is Require for a data action, which only roles with data actions
 	// allow.
 	RequireData(ctx context.Context, who identity.Caller, action, scope string) error
+	// DropScope removes the roles that were given on a resource which is gone.
+	DropScope(ctx context.Context, scope string) error
 }
 
 // Config says what a Service stands on. Every field must be set.
