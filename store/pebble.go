@@ -177,6 +177,11 @@ func (p *Pebble) DeleteRange(ctx context.Context, from, to []byte) error {
 	if err != nil {
 		return err
 	}
+	return p.Scrub(ctx, from, to)
+}
+
+// Scrub implements Scrubber.
+func (p *Pebble) Scrub(ctx context.Context, from, to []byte) error {
 	if err := p.db.Flush(); err != nil {
 		return err
 	}

@@ -44,11 +44,12 @@ func (s *Store) Reseal(ctx context.Context, space Space, cursor []byte, limit in
 // meanwhile was written by somebody else, under the newest generation, but its name
 // may still be under an older tag: so it is looked at again.
 func (s *Store) resealRow(ctx context.Context, space Space, row Row) (bool, error) {
+	sealer, err := s.keys.Sealer(space)
+	if err != nil {
+		return false, err
+	}
+	defer release(sealer)
 	for {
-		sealer, err := s.keys.Sealer(space)
-		if err != nil {
-			return false, err
-		}
 		r, err := openRow(sealer, space, row)
 		if err != nil {
 			return false, err

@@ -38,6 +38,17 @@ type Sealer interface {
 	Fresh(sealed []byte) bool
 }
 
+// A Releaser is a Sealer that wants to know when it is no longer used. Whoever holds
+// the keys can so tell when the last transaction that began before a change of
+// generation has ended.
+type Releaser interface{ Release() }
+
+func release(s Sealer) {
+	if r, ok := s.(Releaser); ok {
+		r.Release()
+	}
+}
+
 // Keys gives out the sealer of a space, or the fault that says why there is none.
 type Keys interface {
 	Sealer(space Space) (Sealer, error)
@@ -79,18 +90,7 @@ const retries = 400
 // before fn runs if the space's key is away. There must be no network use in fn.
 func (s *Store) Update(ctx context.Context, space Space, fn func(*Tx) error) error {
 	for try := 0; ; try++ {
-		tx, err := s.begin(ctx, space)
-		if err != nil {
-			return err
-		}
-		if err := fn(tx); err != nil {
-			return err
-		}
-		commit := tx.commit()
-		if commit == nil {
-			return nil
-		}
-		err = s.driver.Commit(ctx, commit)
+		err := s.try(ctx, space, fn)
 		if !errors.Is(err, ErrConflict) {
 			return err
 		}
@@ -110,12 +110,30 @@ func (s *Store) Update(ctx context.Context, space Space, fn func(*Tx) error) err
 	}
 }
 
+// try runs a transaction once.
+func (s *Store) try(ctx context.Context, space Space, fn func(*Tx) error) error {
+	tx, err := s.begin(ctx, space)
+	if err != nil {
+		return err
+	}
+	defer release(tx.sealer)
+	if err := fn(tx); err != nil {
+		return err
+	}
+	commit := tx.commit()
+	if commit == nil {
+		return nil
+	}
+	return s.driver.Commit(ctx, commit)
+}
+
 // View runs fn, which must only read.
 func (s *Store) View(ctx context.Context, space Space, fn func(*Tx) error) error {
 	tx, err := s.begin(ctx, space)
 	if err != nil {
 		return err
 	}
+	defer release(tx.sealer)
 	tx.readOnly = true
 	return fn(tx)
 }
