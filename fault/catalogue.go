@@ -61,6 +61,7 @@ var (
 	LastAdminAssignment      = &Code{"CannotDeleteLastRbacAdminAssignment", 412, "Cannot delete the last RBAC admin assignment."}
 	UnmatchedPrincipalType   = &Code{"UnmatchedPrincipalType", 400, "The principal is not of the type given."}
 	RoleDefinitionNotFound   = &Code{"RoleDefinitionDoesNotExist", 400, "The specified role definition does not exist."}
+	NoRoleDefinition         = &Code{"RoleDefinitionDoesNotExist", 404, "The specified role definition does not exist."}
 	PrincipalNotFound        = &Code{"PrincipalNotFound", 400, "The principal does not exist in the directory."}
 	InvalidIdentity          = &Code{"InvalidIdentity", 400, "The identity of the resource is invalid."}
 	FailedIdentityOperation  = &Code{"FailedIdentityOperation", 400, "The identity operation failed."}

@@ -34,6 +34,9 @@ type Group struct {
 // ID returns the group's resource id.
 func (g Group) ID() string { return resource.GroupID(g.Subscription, g.Name) }
 
+// Cursor is the group's place in lists: later groups have greater ones.
+func (g Group) Cursor() string { return string(g.place[:]) }
+
 // GroupType is the resource type of groups.
 const GroupType = "Microsoft.Resources/resourceGroups"
 
