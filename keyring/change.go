@@ -43,12 +43,12 @@ func (r *Ring) verify(ctx context.Context, c Custody) (KeyID, *client, error) {
 }
 
 func (r *Ring) examined(ctx context.Context, id KeyID, identity string) (KeyID, *client, error) {
+	// A new client sees the vault's challenge, which names its tenant, and takes a new
+	// token, which is the identity as it is now.
+	r.asker.forget(id, identity)
 	c, err := r.asker.client(id, identity)
 	if err != nil {
 		return KeyID{}, nil, classify(opToken, err)
-	}
-	if err := c.token.alive(ctx); err != nil {
-		return KeyID{}, nil, err
 	}
 	bundle, err := c.get(ctx, id)
 	if missing(err) {
