@@ -14,8 +14,11 @@ import (
 	"testing"
 	"time"
 
+	"latchkey/fault"
 	"latchkey/front"
+	"latchkey/identity"
 	"latchkey/resource"
+	"latchkey/rest"
 )
 
 // A house is a running front whose doors say their names.
@@ -230,12 +233,11 @@ func TestLogLineHasTheRouteAndNotThePath(t *testing.T) {
 		w.Header().Set("request-id", "r-2")
 		w.WriteHeader(http.StatusTeapot)
 	})
-	h := setup(t, front.Doors{
-		Batch: mux,
-		Vault: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-			w.(interface{ SetRoute(string) }).SetRoute("GET /keys/{key}")
-		}),
+	door := rest.NewDoor(rest.Config{Style: rest.Vault, Log: slog.New(slog.DiscardHandler)})
+	door.Open("GET /keys/{key}", func(r *http.Request, _ identity.Caller) (rest.Reply, error) {
+		return rest.Reply{}, fault.KeyNotFound.New("There is no key %q.", r.PathValue("key"))
 	})
+	h := setup(t, front.Doors{Batch: mux, Vault: door})
 	get(t, h.Client(), "https://canary.westeurope.batch.azure.com/jobs/canary-job?canary=1")
 	get(t, h.Client(), "https://v.vault.azure.net/keys/canary")
 	if err := h.stop(); err != nil { // all lines are written
@@ -244,7 +246,7 @@ func TestLogLineHasTheRouteAndNotThePath(t *testing.T) {
 	log := h.log.String()
 	for _, want := range []string{
 		`"method":"GET","door":"batch","route":"GET /jobs/{job}","status":418,`, `"id":"r-2"`,
-		`"method":"GET","door":"vault","route":"GET /keys/{key}","status":200,`,
+		`"method":"GET","door":"vault","route":"GET /keys/{key}","status":404,"code":"KeyNotFound",`,
 	} {
 		if !strings.Contains(log, want) {
 			t.Errorf("log lacks %s:\n%s", want, log)

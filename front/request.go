@@ -14,6 +14,7 @@ import (
 
 	"latchkey/fault"
 	"latchkey/resource"
+	"latchkey/rest"
 )
 
 // doorName is how the log calls a door.
@@ -35,6 +36,7 @@ const (
 func (f *Front) serve(w http.ResponseWriter, r *http.Request, door doorName, h http.Handler) {
 	began := time.Now()
 	rec := &recorder{ResponseWriter: w}
+	r, rec.trace = rest.Traced(r)
 	if h == nil {
 		h = refuse(fault.NotFound.New("This service has no %s door.", door))
 	}
@@ -72,6 +74,7 @@ func (f *Front) line(rec *recorder, r *http.Request, door doorName, began time.T
 		slog.String("door", string(door)),
 		slog.String("route", rec.route(r)),
 		slog.Int("status", rec.status),
+		slog.String("code", rec.trace.Code),
 		slog.Int64("ms", time.Since(began).Milliseconds()),
 		slog.Int64("bytes", rec.bytes),
 		slog.String("id", idOf(rec.Header())))
@@ -144,21 +147,19 @@ func isLocalPath(p string) bool {
 	return strings.HasPrefix(p, "/identity/") || strings.HasPrefix(p, "/local/")
 }
 
-// A recorder remembers what the log line needs. A door may tell the shape of its
-// route by calling SetRoute on it.
+// A recorder remembers what the log line needs.
 type recorder struct {
 	http.ResponseWriter
 	status int
 	bytes  int64
-	shape  string
+	trace  *rest.Trace
 }
 
-// SetRoute names the shape of the route, such as "GET /jobs/{job}", for the log.
-func (r *recorder) SetRoute(shape string) { r.shape = shape }
-
+// route returns the shape of the route, such as "GET /jobs/{job}", as the door or
+// net/http's mux has it.
 func (r *recorder) route(req *http.Request) string {
-	if r.shape != "" {
-		return r.shape
+	if r.trace.Route != "" {
+		return r.trace.Route
 	}
 	return req.Pattern
 }
