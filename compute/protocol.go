@@ -27,7 +27,15 @@ type Source interface {
 	Nodes(ctx context.Context, seen uint64) (Fleet, error)
 	// Poll delivers what happened on a node since its last poll and returns what it
 	// must do. It renews the node's lease. A report is processed exactly once or
-	// returned as an error and then sent again.
+	// returned as an error and then sent again: results are to be taken by their Run,
+	// however often they come.
+	//
+	// An agent ends ctx when there is more to say while it waits. That only cuts the
+	// wait short: whoever has already leased runs returns their orders, and who
+	// returns ctx's error has leased nothing. Should orders be lost on the way all
+	// the same, the runs are in neither Running nor Finished of the node's next report
+	// with the same Boot, and are to be handed out once more; an agent takes no run
+	// twice.
 	Poll(ctx context.Context, report Report) (Orders, error)
 }
 
@@ -120,7 +128,7 @@ type Result struct {
 }
 
 // A Failure is why a run did not end by itself. Code is Azure's, such as
-// CommandProgramNotFound, ResourceNotFound, MaxWallClockTimeExceeded (see the
+// CommandProgramNotFound, BlobNotFound, MaxWallClockTimeExceeded (see the
 // executionInfo of a task); User says whose fault it is.
 type Failure struct {
 	Code    string
@@ -155,11 +163,15 @@ type Progress struct {
 
 // Orders are what an agent must do.
 type Orders struct {
-	// Start are new runs. The agent has room for all of them.
+	// Start are new runs. Those for which the agent has no free slot wait on the node,
+	// in this order, and count as running without a start time meanwhile: a source may
+	// hand out a little more than there are slots, so that none stands idle between
+	// two polls.
 	Start []TaskSpec
-	// Stop are runs to kill; each is reported in Finished with Stopped set.
+	// Stop are runs to kill; each is reported in Finished with Stopped set, also one
+	// that the agent does not know.
 	Stop []string
-	// Forget are tasks whose directories must go.
+	// Forget are tasks whose directories must go. One that still runs is stopped.
 	Forget []TaskDir
 	// Restart makes the node boot again: all tasks end, the start task runs again.
 	Restart bool
