@@ -15,19 +15,19 @@ type vaultIn struct {
 	Location   string            `json:"location"`
 	Tags       map[string]string `json:"tags"`
 	Properties *struct {
-		Tenant                *string       `json:"tenantId"`
-		SKU                   *skuJSON      `json:"sku"`
+		Tenant                *string             `json:"tenantId"`
+		SKU                   *skuJSON            `json:"sku"`
 		Policies              *[]accessPolicyJSON `json:"accessPolicies"`
-		ForDeployment         *bool         `json:"enabledForDeployment"`
-		ForDiskEncryption     *bool         `json:"enabledForDiskEncryption"`
-		ForTemplateDeployment *bool         `json:"enabledForTemplateDeployment"`
-		SoftDelete            *bool         `json:"enableSoftDelete"`
-		Retention             *rest.Int     `json:"softDeleteRetentionInDays"`
-		RBAC                  *bool         `json:"enableRbacAuthorization"`
-		PurgeProtection       *bool         `json:"enablePurgeProtection"`
-		CreateMode            *string       `json:"createMode"`
-		Network               *networkJSON  `json:"networkAcls"`
-		PublicNetworkAccess   *string       `json:"publicNetworkAccess"`
+		ForDeployment         *bool               `json:"enabledForDeployment"`
+		ForDiskEncryption     *bool               `json:"enabledForDiskEncryption"`
+		ForTemplateDeployment *bool               `json:"enabledForTemplateDeployment"`
+		SoftDelete            *bool               `json:"enableSoftDelete"`
+		Retention             *rest.Int           `json:"softDeleteRetentionInDays"`
+		RBAC                  *bool               `json:"enableRbacAuthorization"`
+		PurgeProtection       *bool               `json:"enablePurgeProtection"`
+		CreateMode            *string             `json:"createMode"`
+		Network               *networkJSON        `json:"networkAcls"`
+		PublicNetworkAccess   *string             `json:"publicNetworkAccess"`
 	} `json:"properties"`
 }
 
@@ -139,16 +139,16 @@ type systemDataOut struct {
 }
 
 type vaultFields struct {
-	SKU                   skuJSON      `json:"sku"`
-	Tenant                string       `json:"tenantId"`
-	Network               *networkJSON `json:"networkAcls,omitempty"`
+	SKU                   skuJSON            `json:"sku"`
+	Tenant                string             `json:"tenantId"`
+	Network               *networkJSON       `json:"networkAcls,omitempty"`
 	Policies              []accessPolicyJSON `json:"accessPolicies"`
-	ForDeployment         bool         `json:"enabledForDeployment"`
-	ForDiskEncryption     bool         `json:"enabledForDiskEncryption"`
-	ForTemplateDeployment bool         `json:"enabledForTemplateDeployment"`
-	SoftDelete            bool         `json:"enableSoftDelete"`
-	Retention             int          `json:"softDeleteRetentionInDays"`
-	RBAC                  bool         `json:"enableRbacAuthorization"`
+	ForDeployment         bool               `json:"enabledForDeployment"`
+	ForDiskEncryption     bool               `json:"enabledForDiskEncryption"`
+	ForTemplateDeployment bool               `json:"enabledForTemplateDeployment"`
+	SoftDelete            bool               `json:"enableSoftDelete"`
+	Retention             int                `json:"softDeleteRetentionInDays"`
+	RBAC                  bool               `json:"enableRbacAuthorization"`
 	// PurgeProtection is not told when it is off: tools send back what they read, and
 	// false is refused.
 	PurgeProtection     *bool  `json:"enablePurgeProtection,omitempty"`

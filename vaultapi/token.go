@@ -43,7 +43,7 @@ func (d *Door) unauthorized(err error) error {
 		text = "AKV10032: Invalid issuer. " + f.Message
 	case errors.Is(err, fault.ExpiredToken):
 		text = "[TokenExpired] Error validating token: " + f.Message
-	case errors.Is(err, fault.InvalidToken):
+	case f.Code.Status == http.StatusUnauthorized:
 		text = "[BearerReadAccessTokenFailed] Error validating token: " + f.Message
 	default:
 		return err

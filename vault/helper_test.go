@@ -1,0 +1,152 @@
+package vault_test
+
+import (
+	"errors"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"latchkey/envelope"
+	"latchkey/fault"
+	"latchkey/identity"
+	"latchkey/resource"
+	"latchkey/store"
+	"latchkey/subscription"
+	"latchkey/vault"
+)
+
+// A world is a vault service on real stores, with a real directory and a real audit.
+type world struct {
+	*vault.Service
+	directory *identity.Directory
+	// owner has Owner on the subscription and no access policy.
+	owner identity.Caller
+	audit string
+}
+
+func setup(t testing.TB) *world {
+	t.Helper()
+	w := &world{audit: t.TempDir()}
+	control := mustStore(t)
+	var err error
+	w.directory, err = identity.Open(t.Context(), identity.Config{Store: control, Cloud: resource.Azure()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	audit, err := identity.OpenAudit(identity.AuditConfig{Dir: w.audit})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { audit.Close() })
+	w.Service = vault.New(vault.Config{
+		Store: mustStore(t), Cloud: resource.Azure(), Directory: w.directory, Audit: audit,
+		Location: func(name string) (string, error) { return subscription.Place(name, vault.Type) },
+		Log:      slog.New(slog.DiscardHandler),
+	})
+	b := w.directory.Bootstrap()
+	w.owner = identity.Caller{
+		Tenant: b.TenantID, ObjectID: b.ObjectID, AppID: b.ClientID, Kind: "application", Address: "192.0.2.7", Correlation: "c-1",
+	}
+	return w
+}
+
+func mustStore(t testing.TB) *store.Store {
+	t.Helper()
+	driver, err := store.OpenPebble(t.TempDir(), slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { driver.Close() })
+	return store.New(driver, vault.MasterKey(envelope.NewSecret()))
+}
+
+func (w *world) at(name string) vault.Address {
+	return vault.Address{Subscription: w.directory.Subscription(), Group: "g1", Name: name}
+}
+
+// guest returns a caller that no policy and no role names yet.
+func (w *world) guest() identity.Caller {
+	return identity.Caller{Tenant: w.directory.Tenant(), ObjectID: resource.NewGUID(), AppID: resource.NewGUID(), Kind: "managed identity"}
+}
+
+func (w *world) settings(policies ...vault.Policy) vault.Settings {
+	tenant := w.directory.Tenant()
+	if policies == nil {
+		policies = []vault.Policy{}
+	}
+	return vault.Settings{
+		Location: "West US 2", Tenant: &tenant, SKU: &vault.SKU{Family: "A", Name: "standard"}, Policies: &policies,
+	}
+}
+
+// policy lets a caller use keys.
+func (w *world) policy(who identity.Caller, permissions ...string) vault.Policy {
+	return vault.Policy{Tenant: w.directory.Tenant(), ObjectID: who.ObjectID, Keys: permissions}
+}
+
+// mustVault makes a vault in which the owner may do everything with keys.
+func (w *world) mustVault(t testing.TB, name string, change ...func(*vault.Settings)) vault.Vault {
+	t.Helper()
+	in := w.settings(w.policy(w.owner, "all"))
+	for _, c := range change {
+		c(&in)
+	}
+	v, _, err := w.Put(t.Context(), w.owner, w.at(name), in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return v
+}
+
+func (w *world) mustKey(t testing.TB, ref vault.Ref, change ...func(*vault.Draft)) vault.Version {
+	t.Helper()
+	in := vault.Draft{Type: vault.RSA}
+	for _, c := range change {
+		c(&in)
+	}
+	key, err := w.Create(t.Context(), w.owner, ref, in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return key
+}
+
+// allow gives a caller these permissions to keys, and no others.
+func (w *world) allow(t testing.TB, vaultName string, who identity.Caller, permissions ...string) {
+	t.Helper()
+	if _, err := w.ChangePolicies(t.Context(), w.owner, w.at(vaultName), vault.ReplacePolicies, []vault.Policy{w.policy(who, permissions...)}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// audited returns what the audit holds.
+func (w *world) audited(t testing.TB) string {
+	t.Helper()
+	b, err := os.ReadFile(filepath.Join(w.audit, "audit.jsonl"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
+
+// wants checks that err is the failure wanted, with its inner code; nil wants none.
+func wants(t testing.TB, err error, code *fault.Code, inner string) {
+	t.Helper()
+	if code == nil {
+		if err != nil {
+			t.Errorf("got %v, want no error", err)
+		}
+		return
+	}
+	f, ok := fault.From(err)
+	if !ok || !errors.Is(err, code) {
+		t.Errorf("got %v, want %v", err, code)
+		return
+	}
+	if f.Inner != inner {
+		t.Errorf("got inner code %q, want %q in %v", f.Inner, inner, err)
+	}
+}
+
+func ptr[T any](v T) *T { return &v }
