@@ -105,7 +105,7 @@ func (d *Directory) AssignRole(ctx context.Context, by string, in RoleAssignment
 		}
 		created = true
 		a = &assignmentRecord{
-			Name: in.Name, Scope: in.Scope, Role: role.ID, Principal: in.PrincipalID, PrincipalType: in.PrincipalType,
+			Name: in.Name, Scope: in.Scope, Role: role.ID, Principal: in.PrincipalID, PrincipalType: servicePrincipal,
 			Description: in.Description, CreatedBy: by,
 		}
 		a.stamp()

@@ -29,8 +29,8 @@ var parser = jwt.NewParser(
 // of the audiences, be in date, and belong to a principal that still exists.
 //
 // It fails with fault.AuthenticationFailed if there is no bearer token, else with
-// InvalidToken, ExpiredToken, WrongTenant or WrongAudience. Challenge tells what to add
-// to the answer.
+// InvalidToken, StaleToken, ExpiredToken, WrongTenant or WrongAudience. Challenge tells
+// what to add to the answer.
 func (d *Directory) Authenticate(ctx context.Context, authorization string, audiences []string) (Caller, error) {
 	token, err := bearer(authorization)
 	if err != nil {
@@ -103,7 +103,7 @@ func (d *Directory) verify(v *view, token string) (verified, error) {
 		return &k.private.PublicKey, nil
 	})
 	if errors.Is(err, errUnknownKey) {
-		return verified{}, &staleToken{fault.InvalidToken.New("The access token is invalid: it was signed with a key that this tenant does not use (any more).")}
+		return verified{}, fault.StaleToken.New("")
 	}
 	if err != nil {
 		d.log.Debug("a token was refused", "error", err)

@@ -9,20 +9,14 @@ import (
 	"latchkey/fault"
 )
 
-// staleToken is the failure of a token that looks like ours and was signed with a key
-// that we do not have: left over from a directory that is gone, most likely.
-type staleToken struct{ *fault.Fault }
-
-// Unwrap lets doors see the fault.
-func (s *staleToken) Unwrap() error { return s.Fault }
-
 // Challenge returns the WWW-Authenticate header that goes with a failure of
 // Authenticate when the client should throw its token away and take a new one; empty
-// when the door's usual challenge will do. Without it, clients that keep tokens on
-// disk repeat the stale one until it runs out.
+// when the door's usual challenge will do. That is for a token that looks like ours and
+// was signed with a key that we do not have: left over from a directory that is gone,
+// most likely. Without it, clients that keep tokens on disk repeat the stale one until
+// it runs out.
 func Challenge(err error, loginHost, tenant string) string {
-	var stale *staleToken
-	if !errors.As(err, &stale) {
+	if !errors.Is(err, fault.StaleToken) {
 		return ""
 	}
 	claims := fmt.Sprintf(`{"access_token":{"nbf":{"essential":true,"value":"%d"}}}`, time.Now().Unix())
