@@ -42,6 +42,7 @@ const (
 	KindJob         Kind = 34
 	KindTask        Kind = 35
 	KindCertificate Kind = 36
+	KindWait        Kind = 37 // a task that waits; its parent is what it waits for
 
 	// The vault store.
 	KindVault        Kind = 64

@@ -1,0 +1,536 @@
+package batch
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"latchkey/fault"
+	"latchkey/identity"
+	"latchkey/store"
+)
+
+// Limits of this service, where Azure has quotas. A target beyond maxNodes is kept,
+// and the pool says in ResizeErrors why it does not get there.
+const (
+	maxPools      = 100
+	maxNodes      = 100
+	maxSlots      = 256
+	resizeTimeout = 15 * time.Minute
+	minResize     = 5 * time.Minute
+)
+
+// An Image names the machine image of a pool.
+type Image struct {
+	Publisher, Offer, SKU, Version string `json:",omitempty"`
+	VirtualMachineImageID          string `json:",omitempty"`
+	SharedGalleryImageID           string `json:",omitempty"`
+	CommunityGalleryImageID        string `json:",omitempty"`
+}
+
+// A Machine is what Azure calls a virtual machine configuration. Its disk settings are
+// kept and shown; the nodes of the local provider share the disk of their host.
+type Machine struct {
+	Image       Image
+	NodeAgent   string
+	LicenseType string `json:",omitempty"`
+	// Placement is "regional" or "zonal".
+	Placement string  `json:",omitempty"`
+	OSDisk    *OSDisk `json:",omitempty"`
+}
+
+// An OSDisk describes the disk of the operating system.
+type OSDisk struct {
+	Caching, StorageAccountType string `json:",omitempty"`
+	Ephemeral                   string `json:",omitempty"` // placement
+	SizeGB                      int    `json:",omitempty"`
+	WriteAccelerator            *bool  `json:",omitempty"`
+}
+
+// A CloudService is the configuration of pools that older versions of the protocol
+// had beside the virtual machine.
+type CloudService struct{ OSFamily, OSVersion string }
+
+// A UserAccount is a user on each node. Tasks may name it; its password is kept and
+// never shown.
+type UserAccount struct {
+	Name, Password, Elevation string
+	UID, GID                  *int   `json:",omitempty"`
+	SSHPrivateKey             string `json:",omitempty"`
+}
+
+// A CertificateReference puts a certificate on the nodes of a pool.
+type CertificateReference struct {
+	Thumbprint, Algorithm, StoreLocation, StoreName string
+	Visibility                                      []string `json:",omitempty"`
+}
+
+// A PoolSpec is what the owner of a pool decides. It is stored inside the pool's
+// record by its field names.
+type PoolSpec struct {
+	ID            string `json:"-"`
+	DisplayName   string `json:",omitempty"`
+	VMSize        string
+	Machine       *Machine      `json:",omitempty"`
+	CloudService  *CloudService `json:",omitempty"`
+	ResizeTimeout time.Duration
+	Dedicated     int
+	LowPriority   int
+	InterNode     bool                   `json:",omitempty"`
+	StartTask     *StartTask             `json:",omitempty"`
+	Certificates  []CertificateReference `json:",omitempty"`
+	Users         []UserAccount          `json:",omitempty"`
+	Slots         int
+	Fill          string            // spread or pack
+	Metadata      []Pair            `json:",omitempty"`
+	Identities    []string          `json:",omitempty"` // ids of user-assigned identities
+	Communication string            `json:",omitempty"` // default, classic or simplified
+	Upgrade       string            `json:",omitempty"` // mode of the upgrade policy
+	NoPublicIP    bool              `json:",omitempty"` // publicIPAddressConfiguration.provision is nopublicipaddresses
+	HasPublicIP   bool              `json:",omitempty"` // a publicIPAddressConfiguration was given
+	ResourceTags  map[string]string `json:",omitempty"`
+	Deallocation  string            `json:",omitempty"` // of the last resize
+}
+
+// A ResizeError is why a pool has not the nodes that it should have.
+type ResizeError struct {
+	Code, Message string
+	Values        []Pair `json:",omitempty"`
+}
+
+// A Pool is a pool as it is now.
+type Pool struct {
+	PoolSpec
+	State                                string
+	Created, StateAt, AllocationAt       time.Time
+	Allocation                           string
+	ResizeErrors                         []ResizeError
+	CurrentDedicated, CurrentLowPriority int
+	Modified                             uint64
+}
+
+// poolRecord is how a pool is stored. The state is a clear field.
+type poolRecord struct {
+	PoolSpec
+	// Modified is the version that its owner sees: work of the nodes does not move it.
+	Modified     uint64
+	StateAt      time.Time
+	Allocation   string
+	AllocationAt time.Time
+	Errors       []ResizeError `json:",omitempty"`
+}
+
+// pool returns the record of a pool and what is in it.
+func pool(tx *store.Tx, id string) (*store.Record, *poolRecord, error) {
+	r, err := tx.Lookup(store.KindPool, store.RID{}, id)
+	if err != nil {
+		return nil, nil, missing(err, fault.PoolNotFound, "The specified pool %q does not exist.", id)
+	}
+	p, err := openPool(r)
+	return r, p, err
+}
+
+func openPool(r *store.Record) (*poolRecord, error) {
+	p := &poolRecord{}
+	if err := r.Decode(p); err != nil {
+		return nil, err
+	}
+	p.ID = r.Name
+	return p, nil
+}
+
+// putPool writes a pool that its owner sees changed.
+func putPool(tx *store.Tx, r *store.Record, p *poolRecord) error {
+	p.Modified = store.NextSequence()
+	return tx.Put(r, poolFields(r.Clear.State, p), p)
+}
+
+// poolFields are the clear fields of a pool: one that is on its way somewhere is
+// always due, so that the loop looks at it.
+func poolFields(state store.State, p *poolRecord) store.Clear {
+	c := store.Clear{State: state}
+	if state == PoolDeleting || p.Allocation != Steady {
+		c.Due = p.AllocationAt
+		if state == PoolDeleting {
+			c.Due = p.StateAt
+		}
+	}
+	return c
+}
+
+func (p *poolRecord) out(r *store.Record, tx *store.Tx) (Pool, error) {
+	out := Pool{
+		PoolSpec: p.PoolSpec, State: names[store.KindPool][r.Clear.State],
+		Created: moment(r.ID.Sequence()), StateAt: p.StateAt,
+		Allocation: p.Allocation, AllocationAt: p.AllocationAt, Modified: p.Modified,
+	}
+	if p.Allocation == Steady {
+		out.ResizeErrors = p.Errors
+	}
+	for node, err := range nodes(tx, r.ID) {
+		if err != nil {
+			return Pool{}, err
+		}
+		if node.body.Dedicated {
+			out.CurrentDedicated++
+		} else {
+			out.CurrentLowPriority++
+		}
+	}
+	return out, nil
+}
+
+// check completes a new pool's defaults and says what cannot be.
+func (p *PoolSpec) check() error {
+	if err := checkID("id", p.ID); err != nil {
+		return err
+	}
+	if p.VMSize == "" {
+		return NoProperty("vmSize")
+	}
+	if p.ResizeTimeout == 0 {
+		p.ResizeTimeout = resizeTimeout
+	}
+	if p.Slots == 0 {
+		p.Slots = 1
+	}
+	if p.Fill == "" {
+		p.Fill = "spread"
+	}
+	if p.Communication == "" {
+		p.Communication = "default"
+	}
+	switch {
+	case p.Machine == nil && p.CloudService == nil:
+		return NoProperty("virtualMachineConfiguration")
+	case p.Machine != nil && p.CloudService != nil:
+		return BadProperty("cloudServiceConfiguration", "", "it excludes virtualMachineConfiguration")
+	case p.CloudService != nil && p.CloudService.OSFamily == "":
+		return NoProperty("cloudServiceConfiguration.osFamily")
+	}
+	if err := p.Machine.check(); err != nil {
+		return err
+	}
+	if err := checkDuration("resizeTimeout", p.ResizeTimeout, minResize); err != nil {
+		return err
+	}
+	if err := checkTargets(p.Dedicated, p.LowPriority); err != nil {
+		return err
+	}
+	return p.checkChangeable()
+}
+
+// checkChangeable checks what a pool may change later.
+func (p *PoolSpec) checkChangeable() error {
+	if err := checkDisplayName(p.DisplayName); err != nil {
+		return err
+	}
+	if err := checkRange("taskSlotsPerNode", p.Slots, 1, maxSlots); err != nil {
+		return err
+	}
+	if p.Fill != "spread" && p.Fill != "pack" {
+		return BadProperty("taskSchedulingPolicy.nodeFillType", p.Fill, "it must be spread or pack")
+	}
+	switch p.Communication {
+	case "default", "classic", "simplified":
+	default:
+		return BadProperty("targetNodeCommunicationMode", p.Communication, "it must be default, classic or simplified")
+	}
+	if err := p.StartTask.check(); err != nil {
+		return err
+	}
+	if err := checkMetadata(p.Metadata); err != nil {
+		return err
+	}
+	users := map[string]bool{}
+	for i, u := range p.Users {
+		at := fmt.Sprintf("userAccounts[%d]", i)
+		if u.Name == "" {
+			return NoProperty(at + ".name")
+		}
+		if users[u.Name] {
+			return BadProperty(at+".name", u.Name, "another user account has this name")
+		}
+		users[u.Name] = true
+		if u.Password == "" {
+			return NoProperty(at + ".password")
+		}
+		if err := checkElevation(at+".elevationLevel", u.Elevation); err != nil {
+			return err
+		}
+		if (u.UID == nil) != (u.GID == nil) {
+			return BadProperty(at+".linuxUserConfiguration", u.Name, "uid and gid must be given together or not at all")
+		}
+	}
+	if p.StartTask != nil {
+		if err := checkUsername("startTask.userIdentity.username", p.StartTask.User, p.Users); err != nil {
+			return err
+		}
+	}
+	for i, c := range p.Certificates {
+		at := fmt.Sprintf("certificateReferences[%d]", i)
+		if c.Thumbprint == "" {
+			return NoProperty(at + ".thumbprint")
+		}
+		if c.Algorithm != "sha1" {
+			return BadProperty(at+".thumbprintAlgorithm", c.Algorithm, "it must be sha1")
+		}
+	}
+	return nil
+}
+
+func checkUsername(name string, u *UserIdentity, users []UserAccount) error {
+	if u == nil || u.Username == "" {
+		return nil
+	}
+	for _, a := range users {
+		if a.Name == u.Username {
+			return nil
+		}
+	}
+	return BadProperty(name, u.Username, "the pool has no user account of this name")
+}
+
+func (m *Machine) check() error {
+	if m == nil {
+		return nil
+	}
+	const at = "virtualMachineConfiguration"
+	if m.NodeAgent == "" {
+		return NoProperty(at + ".nodeAgentSKUId")
+	}
+	i := m.Image
+	if i.windows() {
+		return BadProperty(at+".imageReference", i.Publisher, "the nodes of this service run Linux")
+	}
+	ids := 0
+	for _, id := range []string{i.VirtualMachineImageID, i.SharedGalleryImageID, i.CommunityGalleryImageID} {
+		if id != "" {
+			ids++
+		}
+	}
+	switch named := i.Publisher != "" || i.Offer != "" || i.SKU != ""; {
+	case ids > 1 || ids == 1 && named:
+		return BadProperty(at+".imageReference", i.Publisher, "an image is named in one way only")
+	case ids == 1:
+		return nil
+	case i.Publisher == "":
+		return NoProperty(at + ".imageReference.publisher")
+	case i.Offer == "":
+		return NoProperty(at + ".imageReference.offer")
+	case i.SKU == "":
+		return NoProperty(at + ".imageReference.sku")
+	}
+	if m.Image.Version == "" {
+		m.Image.Version = "latest"
+	}
+	return nil
+}
+
+func checkTargets(dedicated, low int) error {
+	if dedicated < 0 {
+		return BadProperty("targetDedicatedNodes", fmt.Sprint(dedicated), "it must be 0 or more")
+	}
+	if low < 0 {
+		return BadProperty("targetLowPriorityNodes", fmt.Sprint(low), "it must be 0 or more")
+	}
+	return nil
+}
+
+// checkCertificates fails unless the certificates that a pool refers to are there.
+func checkCertificates(tx *store.Tx, refs []CertificateReference) error {
+	for _, ref := range refs {
+		r, _, err := certificate(tx, ref.Thumbprint)
+		if err != nil && !errors.Is(err, fault.CertificateNotFound) {
+			return err
+		}
+		if err != nil || r.Clear.State != CertificateActive {
+			return fault.InvalidCertificateReferences.New("The account has no active certificate with thumbprint %s.", ref.Thumbprint).
+				With("PropertyName", "certificateReferences").With("PropertyValue", ref.Thumbprint)
+		}
+	}
+	return nil
+}
+
+// AddPool makes a pool and its nodes.
+func (s *Service) AddPool(ctx context.Context, who identity.Caller, acct Account, spec PoolSpec) (Pool, error) {
+	if err := s.require(ctx, who, acct, writePools); err != nil {
+		return Pool{}, err
+	}
+	if err := spec.check(); err != nil {
+		return Pool{}, err
+	}
+	var out Pool
+	var id store.RID
+	err := s.store.Update(ctx, acct.Space, func(tx *store.Tx) error {
+		if err := checkCertificates(tx, spec.Certificates); err != nil {
+			return err
+		}
+		count, err := tx.Count(store.KindPool, store.RID{}, PoolActive)
+		if err != nil {
+			return err
+		}
+		if count >= maxPools {
+			return fault.PoolQuotaReached.New("The account has reached its quota of %d pools.", maxPools)
+		}
+		p := &poolRecord{PoolSpec: spec, Modified: store.NextSequence(), StateAt: now(), Allocation: Steady, AllocationAt: now()}
+		r, err := tx.Insert(store.KindPool, store.RID{}, spec.ID, poolFields(PoolActive, p), p)
+		if errors.Is(err, store.ErrExists) {
+			return s.poolTaken(tx, spec.ID)
+		}
+		if err != nil {
+			return err
+		}
+		id = r.ID
+		if _, err := resize(tx, r, p, nil, "requeue"); err != nil {
+			return err
+		}
+		if err := tx.Put(r, poolFields(PoolActive, p), p); err != nil {
+			return err
+		}
+		if out, err = p.out(r, tx); err != nil {
+			return err
+		}
+		// A list does not see what its own transaction wrote.
+		wants := wanted(p)
+		out.CurrentLowPriority, out.CurrentDedicated = wants[0], wants[1]
+		return nil
+	})
+	if err != nil {
+		return Pool{}, err
+	}
+	s.fleet.moved()
+	return out, s.adoptJobs(ctx, acct.Space, spec.ID, id)
+}
+
+// poolTaken says why a name cannot be used.
+func (s *Service) poolTaken(tx *store.Tx, id string) error {
+	r, err := tx.Lookup(store.KindPool, store.RID{}, id)
+	if err == nil && r.Clear.State == PoolDeleting {
+		return fault.PoolBeingDeleted.New("The specified pool %q is being deleted.", id)
+	}
+	return fault.PoolExists.New("The specified pool %q already exists.", id)
+}
+
+// Pool returns a pool.
+func (s *Service) Pool(ctx context.Context, who identity.Caller, acct Account, id string) (Pool, error) {
+	if err := s.require(ctx, who, acct, readPools); err != nil {
+		return Pool{}, err
+	}
+	var out Pool
+	err := s.store.View(ctx, acct.Space, func(tx *store.Tx) error {
+		r, p, err := pool(tx, id)
+		if err != nil {
+			return err
+		}
+		out, err = p.out(r, tx)
+		return err
+	})
+	return out, err
+}
+
+// Pools lists pools in the order in which they were made.
+func (s *Service) Pools(ctx context.Context, who identity.Caller, acct Account, l List[Pool]) ([]Pool, string, error) {
+	if err := s.require(ctx, who, acct, readPools); err != nil {
+		return nil, "", err
+	}
+	return list(ctx, s, acct.Space, l, store.KindPool, nil, func(tx *store.Tx, r *store.Record) (Pool, error) {
+		p, err := openPool(r)
+		if err != nil {
+			return Pool{}, err
+		}
+		return p.out(r, tx)
+	})
+}
+
+// changePool lets fn change a pool that is not being deleted.
+func (s *Service) changePool(ctx context.Context, acct Account, id string, cond Condition,
+	fn func(tx *store.Tx, r *store.Record, p *poolRecord) error) (Pool, error) {
+	var out Pool
+	err := s.store.Update(ctx, acct.Space, func(tx *store.Tx) error {
+		r, p, err := pool(tx, id)
+		if err != nil {
+			return err
+		}
+		if err := cond.check(p.Modified); err != nil {
+			return err
+		}
+		if r.Clear.State == PoolDeleting {
+			return fault.PoolBeingDeleted.New("The specified pool %q is being deleted.", id)
+		}
+		if err := fn(tx, r, p); err != nil {
+			return err
+		}
+		if err := putPool(tx, r, p); err != nil {
+			return err
+		}
+		out, err = p.out(r, tx)
+		return err
+	})
+	return out, err
+}
+
+// ChangePool lets change edit what a pool may change; the new specification is
+// checked as a new pool's is. It takes effect on nodes as they join or boot again.
+func (s *Service) ChangePool(ctx context.Context, who identity.Caller, acct Account, id string, cond Condition,
+	change func(*PoolSpec) error) (Pool, error) {
+	if err := s.require(ctx, who, acct, writePools); err != nil {
+		return Pool{}, err
+	}
+	out, err := s.changePool(ctx, acct, id, cond, func(tx *store.Tx, _ *store.Record, p *poolRecord) error {
+		if err := change(&p.PoolSpec); err != nil {
+			return err
+		}
+		if err := p.check(); err != nil {
+			return err
+		}
+		return checkCertificates(tx, p.Certificates)
+	})
+	if err == nil {
+		s.fleet.moved()
+	}
+	return out, err
+}
+
+// DeletePool begins to delete a pool: its nodes leave, what they ran is queued again,
+// and when the last is gone so is the pool.
+func (s *Service) DeletePool(ctx context.Context, who identity.Caller, acct Account, id string, cond Condition) error {
+	if err := s.require(ctx, who, acct, deletePools); err != nil {
+		return err
+	}
+	var place store.RID
+	err := s.store.Update(ctx, acct.Space, func(tx *store.Tx) error {
+		r, p, err := pool(tx, id)
+		if err != nil {
+			return err
+		}
+		if err := cond.check(p.Modified); err != nil {
+			return err
+		}
+		if r.Clear.State == PoolDeleting {
+			return fault.PoolBeingDeleted.New("The specified pool %q is being deleted.", id)
+		}
+		place = r.ID
+		p.StateAt, p.Modified = now(), store.NextSequence()
+		for n, err := range nodes(tx, r.ID) {
+			if err != nil {
+				return err
+			}
+			if n, err = node(tx, r.ID, n.r.ID); err != nil {
+				return err
+			}
+			if err := n.leave(tx, "requeue"); err != nil {
+				return err
+			}
+		}
+		return tx.Put(r, poolFields(PoolDeleting, p), p)
+	})
+	if err != nil {
+		return err
+	}
+	s.benches.wakePool(acct.Space, place)
+	s.fleet.moved()
+	s.kick(acct.Space)
+	return nil
+}
