@@ -67,6 +67,7 @@ var (
 	FailedIdentityOperation  = &Code{"FailedIdentityOperation", 400, "The identity operation failed."}
 	AccountNotFound          = &Code{"AccountNotFound", 404, "The specified account does not exist."}
 	AccountExists            = &Code{"AccountAlreadyExists", 409, "An account with this name already exists."}
+	AccountQuotaReached      = &Code{"AccountQuotaReached", 409, "The subscription has reached its quota of Batch accounts in the region."}
 	AccountNameInvalid       = &Code{"InvalidAccountName", 400, "The account name must be 3 to 24 lower-case letters and digits."}
 	InvalidEncryption        = &Code{"InvalidEncryption", 400, "The encryption settings are invalid."}
 	AccountCannotUseCMK      = &Code{"CustomerManagedKeyNotSupported", 409, "Customer-managed keys are supported only on accounts that were created with an identity."}
@@ -142,4 +143,8 @@ var (
 	CertificateStateActive            = &Code{"CertificateStateActive", 409, "The specified certificate is active: there is no deletion to cancel."}
 	InvalidCertificateReferences      = &Code{"InvalidCertificateReferences", 409, "A certificate that the pool refers to does not exist."}
 	InvalidCertificate                = &Code{"InvalidCertificate", 400, "The certificate data, its format or its password is not valid."}
+
+	// Microsoft Graph.
+	GraphBadRequest         = &Code{"BadRequest", 400, "The request is invalid."}
+	RequestResourceNotFound = &Code{"Request_ResourceNotFound", 404, "The resource does not exist."}
 )

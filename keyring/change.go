@@ -344,6 +344,7 @@ func (r *Ring) Destroy(ctx context.Context, space store.Space, also func(*store.
 	if err != nil {
 		return err
 	}
+	r.changed(space, true)
 	// What the record held before must not be found in the files either.
 	if err := r.store.ScrubRecord(context.WithoutCancel(ctx), store.Space{}, store.KindWrapping, store.RID{}); err != nil {
 		r.cfg.Log.Error("destroying a wrapped key", "account", spaceName(space)[:8], "err", err)

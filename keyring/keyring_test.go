@@ -91,7 +91,9 @@ func (w *world) run() (stop func()) {
 	return stop
 }
 
-func customer(id string) keyring.Custody { return keyring.Custody{KeyID: id, Identity: me, Principal: "p1"} }
+func customer(id string) keyring.Custody {
+	return keyring.Custody{KeyID: id, Identity: me, Principal: "p1"}
+}
 
 func (w *world) create(c keyring.Custody) store.Space {
 	w.t.Helper()
@@ -186,7 +188,11 @@ func TestEveryRefusalLocksAtOnceAndItsEndOpens(t *testing.T) {
 		"identity gone": {keyring.IdentityNotFound, "managed identity " + me,
 			func(v *rogue) { v.identity = false }, func(v *rogue) { v.identity = true }},
 		"another tenant": {keyring.TenantMismatch, "same tenant",
-			func(v *rogue) { v.tenant = "22222222-2222-2222-2222-222222222222"; v.status = 0; v.forbidden = "AccessDenied" },
+			func(v *rogue) {
+				v.tenant = "22222222-2222-2222-2222-222222222222"
+				v.status = 0
+				v.forbidden = "AccessDenied"
+			},
 			func(v *rogue) { v.tenant, v.forbidden = ourTenant, "" }},
 		"firewall": {keyring.NetworkDenied, "firewall",
 			func(v *rogue) { v.forbidden = "ForbiddenByFirewall" }, func(v *rogue) { v.forbidden = "" }},

@@ -145,3 +145,14 @@ func tell(err error, key KeyID, c Custody) error {
 	}
 	return fault.KeyRefused.New("%s", text).With("reason", string(reason)).With("key", key.String())
 }
+
+// IdentityAtFault reports whether a refused verification may go well with another
+// identity of the same account.
+func IdentityAtFault(f *fault.Fault) bool {
+	for _, d := range f.Details {
+		if d.Key == "reason" {
+			return d.Value == string(IdentityNotFound) || d.Value == string(PermissionMissing) || d.Value == string(VaultRefused)
+		}
+	}
+	return false
+}

@@ -63,10 +63,16 @@ func (r *Ring) Status(space store.Space) (Status, error) {
 	return s, nil
 }
 
-// Usable reports whether an account can be used now.
-func (r *Ring) Usable(space store.Space) bool {
-	s, err := r.Status(space)
-	return err == nil && s.State != Locked
+// Opened fails with fault.KeyUnavailable while an account is locked, and says why.
+func (r *Ring) Opened(space store.Space) error {
+	sealer, err := r.Sealer(space)
+	if err != nil {
+		return err
+	}
+	if used, ok := sealer.(store.Releaser); ok {
+		used.Release()
+	}
+	return nil
 }
 
 // CheckInterval is how often vaults are asked.

@@ -118,7 +118,9 @@ func (v *rogue) add(name string) string {
 	return "https://" + host + "/keys/" + name + "/" + n.id
 }
 
-func (v *rogue) newest(name string) *rogueVersion { return v.keys[name].versions[len(v.keys[name].versions)-1] }
+func (v *rogue) newest(name string) *rogueVersion {
+	return v.keys[name].versions[len(v.keys[name].versions)-1]
+}
 
 // client returns an HTTP client that leads here without a network, so that fake time
 // does not wait for one.
