@@ -53,11 +53,16 @@ func vaultAddress(r *http.Request) vault.Address {
 	return vault.Address{Subscription: r.PathValue("sub"), Group: r.PathValue("group"), Name: r.PathValue("vault")}
 }
 
+// rolesByDefault is the api-version from which on roles decide in new vaults unless the
+// request says otherwise.
+const rolesByDefault = "2026-02-01"
+
 func (d *Door) putVault(r *http.Request, who identity.Caller) (rest.Reply, error) {
 	in, err := vaultBody(r)
 	if err != nil {
 		return rest.Reply{}, err
 	}
+	in.RolesByDefault = rest.Query(r, "api-version") >= rolesByDefault
 	v, _, err := d.Vaults.Put(r.Context(), who, vaultAddress(r), in)
 	if err != nil {
 		return rest.Reply{}, err

@@ -97,7 +97,7 @@ func (s *Service) recoverVault(tx *store.Tx, at Address, in Settings, by Stamp) 
 	if err != nil {
 		return Vault{}, err
 	}
-	v.rid, v.version = back.ID, back.Version
+	v.rid = back.ID
 	return v, nil
 }
 
@@ -114,7 +114,7 @@ func deletedVault(tx *store.Tx, name string) (*DeletedVault, *store.Record, erro
 	if err := r.Decode(d); err != nil {
 		return nil, nil, err
 	}
-	d.rid, d.version = r.ID, r.Version
+	d.rid = r.ID
 	return d, r, nil
 }
 

@@ -133,7 +133,7 @@ func (s *Service) createVault(tx *store.Tx, at Address, in Settings, by Stamp) (
 	}
 	v := Vault{
 		ID: at.ID(), Subscription: at.Subscription, Group: at.Group, Name: at.Name, Location: in.Location,
-		PublicNetworkAccess: "Enabled", Created: by, Modified: by,
+		RBAC: in.roles(), PublicNetworkAccess: "Enabled", Created: by, Modified: by,
 	}
 	if err := v.apply(in); err != nil {
 		return Vault{}, err
@@ -142,7 +142,7 @@ func (s *Service) createVault(tx *store.Tx, at Address, in Settings, by Stamp) (
 	if err != nil {
 		return Vault{}, err
 	}
-	v.rid, v.version = r.ID, r.Version
+	v.rid = r.ID
 	return v, nil
 }
 
@@ -245,7 +245,7 @@ func (s *Service) decodeVault(r *store.Record) (*Vault, error) {
 	if err := r.Decode(v); err != nil {
 		return nil, err
 	}
-	v.rid, v.version = r.ID, r.Version
+	v.rid = r.ID
 	s.vaults.keep(r, v)
 	return v, nil
 }

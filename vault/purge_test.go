@@ -14,15 +14,6 @@ func TestDeletedThingsArePurgedWhenTheirTimeHasCome(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		w := setup(t)
-		ctx, stop := context.WithCancel(t.Context())
-		done := make(chan error, 1)
-		go func() { done <- w.Run(ctx) }()
-		defer func() {
-			stop()
-			if err := <-done; err != nil {
-				t.Error(err)
-			}
-		}()
 		week := func(s *vault.Settings) { s.Retention, s.PurgeProtection = ptr(7), ptr(true) }
 		w.mustVault(t, "old1", week)
 		w.mustVault(t, "old2", week)
@@ -40,6 +31,15 @@ func TestDeletedThingsArePurgedWhenTheirTimeHasCome(t *testing.T) {
 		}
 
 		time.Sleep(7*24*time.Hour - 2*vault.PurgeEvery)
+		ctx, stop := context.WithCancel(t.Context())
+		done := make(chan error, 1)
+		go func() { done <- w.Run(ctx) }()
+		defer func() {
+			stop()
+			if err := <-done; err != nil {
+				t.Error(err)
+			}
+		}()
 		synctest.Wait()
 		if _, err := w.RecoverKey(t.Context(), w.owner, kept); err != nil {
 			t.Errorf("recovering just in time: %v", err)

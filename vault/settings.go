@@ -30,6 +30,9 @@ type Settings struct {
 	Retention                                               *int
 	Network                                                 *Network
 	PublicNetworkAccess                                     *string
+	// RolesByDefault makes roles decide in a new vault for which RBAC is not given, as
+	// Azure's api-versions from 2026-02-01 on do.
+	RolesByDefault bool
 	// Recover brings a deleted vault back as it was; nothing else that is set here
 	// counts then.
 	Recover bool
@@ -101,16 +104,25 @@ func (s Settings) complete() error {
 		return invalid("tenantId", "it must be given")
 	case s.SKU == nil:
 		return invalid("sku", "it must be given")
-	case s.Policies == nil && (s.RBAC == nil || !*s.RBAC):
+	case s.Policies == nil && !s.roles():
 		return invalid("accessPolicies", "it must be given unless roles decide (enableRbacAuthorization)")
 	}
 	return nil
 }
 
-// reset sets what a PUT does not mention back to the default.
+// roles reports whether roles decide in a new vault with these settings.
+func (s Settings) roles() bool {
+	if s.RBAC == nil {
+		return s.RolesByDefault
+	}
+	return *s.RBAC
+}
+
+// reset sets what a PUT does not mention back to the default. Who decides, policies or
+// roles, only changes when it is said.
 func (v *Vault) reset() {
 	v.Tags, v.Policies, v.Network = nil, nil, nil
-	v.ForDeployment, v.ForDiskEncryption, v.ForTemplateDeployment, v.RBAC = false, false, false, false
+	v.ForDeployment, v.ForDiskEncryption, v.ForTemplateDeployment = false, false, false
 	v.PublicNetworkAccess = "Enabled"
 }
 

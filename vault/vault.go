@@ -133,8 +133,7 @@ type Vault struct {
 	PublicNetworkAccess string
 	Created, Modified   Stamp
 
-	rid     store.RID
-	version uint64
+	rid store.RID
 }
 
 // A SKU is a vault's price tag.

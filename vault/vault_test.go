@@ -232,3 +232,28 @@ func TestVaultsAreManagedByRoleOnly(t *testing.T) {
 		}
 	}
 }
+
+func TestWhoDecidesInAVaultChangesOnlyWhenItIsSaid(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	old, recent := w.settings(), w.settings()
+	recent.RolesByDefault = true
+	for name, c := range map[string]struct {
+		in   vault.Settings
+		want bool
+	}{"dec-1": {old, false}, "dec-2": {recent, true}} {
+		for range 2 {
+			v, _, err := w.Put(t.Context(), w.owner, w.at(name), c.in)
+			if err != nil || v.RBAC != c.want {
+				t.Errorf("got %v, %v, want %v", v.RBAC, err, c.want)
+			}
+			// The other kind of client changes nothing.
+			c.in.RolesByDefault = !c.in.RolesByDefault
+		}
+		on := w.settings()
+		on.RBAC = ptr(!c.want)
+		if v, _, err := w.Put(t.Context(), w.owner, w.at(name), on); err != nil || v.RBAC == c.want {
+			t.Errorf("got %v, %v, want it changed", v.RBAC, err)
+		}
+	}
+}

@@ -62,7 +62,6 @@ func (d *Door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		h.Set("x-ms-client-request-id", id)
 	}
 	h.Set("x-ms-keyvault-service-version", serviceVersion)
-	h.Set("x-ms-keyvault-network-info", "conn_type=Ipv4;addr="+address(r)+";act_addr_fam=InterNetwork;")
 	h.Set("Strict-Transport-Security", "max-age=31536000;includeSubDomains")
 	h.Set("Pragma", "no-cache")
 	d.door.ServeHTTP(w, r)
