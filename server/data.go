@@ -216,21 +216,11 @@ func (l Layout) Credentials() (Credentials, error) {
 	return c, nil
 }
 
-// FirstCredentials reads the first credentials, or makes them if there are none.
-func (d *Data) FirstCredentials() (c Credentials, made bool, err error) {
-	c, err = d.Credentials()
-	if !errors.Is(err, fs.ErrNotExist) {
-		return c, false, err
-	}
-	c = Credentials{
-		TenantID:       resource.NewGUID(),
-		SubscriptionID: resource.NewGUID(),
-		ClientID:       resource.NewGUID(),
-		ClientSecret:   newSecret(),
-	}
+// KeepCredentials writes the first credentials, readable for the owner alone.
+func (d *Data) KeepCredentials(c Credentials) error {
 	b, err := json.MarshalIndent(c, "", "  ")
 	if err != nil {
-		return c, false, err
+		return err
 	}
-	return c, true, front.Replace(d.CredentialsFile(), append(b, '\n'), 0o600)
+	return front.Replace(d.CredentialsFile(), append(b, '\n'), 0o600)
 }

@@ -1,8 +1,6 @@
 package server
 
 import (
-	"crypto/rand"
-	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -114,11 +112,4 @@ func WriteInfo(path string, info Info) error {
 		return err
 	}
 	return front.Replace(path, append(b, '\n'), 0o600)
-}
-
-// newSecret returns 32 random bytes as text.
-func newSecret() string {
-	var b [32]byte
-	rand.Read(b[:])
-	return base64.RawURLEncoding.EncodeToString(b[:])
 }

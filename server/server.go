@@ -8,12 +8,14 @@ package server
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"net/http"
 	"os"
+	"sync"
 	"time"
 
 	"latchkey/front"
+	"latchkey/portal"
 )
 
 // A Server is one service on one data directory.
@@ -39,10 +41,6 @@ func (s *Server) Run(ctx context.Context, ready func(Info) error) error {
 	defer data.Close()
 	// What a killed service left behind is not true of this one.
 	os.Remove(data.RunFile())
-	creds, _, err := data.FirstCredentials()
-	if err != nil {
-		return err
-	}
 	ca, err := front.OpenAuthority(data.Root(), s.cfg.Cloud, s.cfg.Logger)
 	if err != nil {
 		return err
@@ -54,37 +52,62 @@ func (s *Server) Run(ctx context.Context, ready func(Info) error) error {
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	done := make(chan error, 1)
-	go func() { done <- f.Run(ctx, s.doors()) }()
+	services, err := build(ctx, s.cfg, data, f)
+	if err != nil {
+		f.Close()
+		return err
+	}
+	defer services.close()
+	info := s.info(data, f, services)
 
-	info := Info{
-		Version: s.cfg.Version, PID: os.Getpid(), Data: string(data.Layout), Cloud: cloudName(s.cfg.Cloud),
-		Listen: f.Addr(), Proxy: f.ProxyAddr(), Portal: f.PortalAddr(), CAFile: data.CAFile(),
-		TenantID: creds.TenantID, SubscriptionID: creds.SubscriptionID, ClientID: creds.ClientID,
-		SecretFile: data.CredentialsFile(), Endpoints: endpointsOf(s.cfg.Cloud),
-		StartedMS: time.Since(began).Milliseconds(),
-	}
-	if err := WriteInfo(data.RunFile(), info); err != nil {
-		cancel()
-		<-done
-		return fmt.Errorf("saying where the service is: %w", err)
-	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	var work sync.WaitGroup
+	// The doors close after the loops have been told to end: a long poll that waits
+	// for work is answered, not cut off.
+	work.Go(func() {
+		if err := services.run(ctx); err != nil {
+			cancel(err)
+		}
+	})
+	work.Go(func() {
+		if err := f.Run(ctx, services.doors(facts(info))); err != nil {
+			cancel(err)
+		}
+	})
 	defer os.Remove(data.RunFile())
-	if ready != nil {
+	info.StartedMS = time.Since(began).Milliseconds()
+	if err := WriteInfo(data.RunFile(), info); err != nil {
+		cancel(fmt.Errorf("saying where the service is: %w", err))
+	} else if ready != nil {
 		if err := ready(info); err != nil {
-			cancel()
-			<-done
-			return err
+			cancel(err)
 		}
 	}
-	return <-done
+	work.Wait()
+	if err := context.Cause(ctx); err != nil && !errors.Is(err, context.Canceled) {
+		return err
+	}
+	return nil
 }
 
-// doors returns what stands behind the host names.
-func (s *Server) doors() front.Doors {
-	mux := http.NewServeMux()
-	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
-	return front.Doors{Management: mux}
+func (s *Server) info(data *Data, f *front.Front, services *services) Info {
+	first := services.directory.Bootstrap()
+	return Info{
+		Version: s.cfg.Version, PID: os.Getpid(), Data: string(data.Layout), Cloud: cloudName(s.cfg.Cloud),
+		Listen: f.Addr(), Proxy: f.ProxyAddr(), Portal: f.PortalAddr(), CAFile: data.CAFile(),
+		TenantID: first.TenantID, SubscriptionID: first.SubscriptionID, ClientID: first.ClientID,
+		SecretFile: data.CredentialsFile(), Endpoints: endpointsOf(s.cfg.Cloud),
+		Isolation: services.nodes.Isolation(),
+	}
+}
+
+// facts are what the portal shows.
+func facts(i Info) portal.Facts {
+	return portal.Facts{
+		Version: i.Version, Data: i.Data, CAFile: i.CAFile,
+		TenantID: i.TenantID, SubscriptionID: i.SubscriptionID, ClientID: i.ClientID,
+		Management: i.Endpoints.Management, Login: i.Endpoints.Login, Vault: i.Endpoints.Vault, Batch: i.Endpoints.Batch,
+		Proxy: i.Proxy, Isolation: i.Isolation,
+	}
 }
