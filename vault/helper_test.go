@@ -2,6 +2,7 @@ package vault_test
 
 import (
 	"errors"
+	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -10,6 +11,7 @@ import (
 	"latchkey/envelope"
 	"latchkey/fault"
 	"latchkey/identity"
+	"latchkey/keyring"
 	"latchkey/resource"
 	"latchkey/store"
 	"latchkey/subscription"
@@ -22,15 +24,25 @@ type world struct {
 	directory *identity.Directory
 	// owner has Owner on the subscription and no access policy.
 	owner identity.Caller
-	audit string
+
+	audit, control, vaults string
+	secret                 []byte
+	closers                []io.Closer
 }
 
 func setup(t testing.TB) *world {
 	t.Helper()
-	w := &world{audit: t.TempDir()}
-	control := mustStore(t)
+	w := &world{audit: t.TempDir(), control: t.TempDir(), vaults: t.TempDir(), secret: envelope.NewSecret()}
+	w.open(t)
+	t.Cleanup(func() { w.close(t) })
+	return w
+}
+
+// open starts the service on the world's directories, and again after close.
+func (w *world) open(t testing.TB) {
+	t.Helper()
 	var err error
-	w.directory, err = identity.Open(t.Context(), identity.Config{Store: control, Cloud: resource.Azure()})
+	w.directory, err = identity.Open(t.Context(), identity.Config{Store: w.mustStore(t, w.control), Cloud: resource.Azure()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -38,9 +50,9 @@ func setup(t testing.TB) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { audit.Close() })
+	w.closers = append(w.closers, audit)
 	w.Service = vault.New(vault.Config{
-		Store: mustStore(t), Cloud: resource.Azure(), Directory: w.directory, Audit: audit,
+		Store: w.mustStore(t, w.vaults), Cloud: resource.Azure(), Directory: w.directory, Audit: audit,
 		Location: func(name string) (string, error) { return subscription.Place(name, vault.Type) },
 		Log:      slog.New(slog.DiscardHandler),
 	})
@@ -48,17 +60,26 @@ func setup(t testing.TB) *world {
 	w.owner = identity.Caller{
 		Tenant: b.TenantID, ObjectID: b.ObjectID, AppID: b.ClientID, Kind: "application", Address: "192.0.2.7", Correlation: "c-1",
 	}
-	return w
 }
 
-func mustStore(t testing.TB) *store.Store {
+func (w *world) mustStore(t testing.TB, dir string) *store.Store {
 	t.Helper()
-	driver, err := store.OpenPebble(t.TempDir(), slog.New(slog.DiscardHandler))
+	driver, err := store.OpenPebble(dir, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { driver.Close() })
-	return store.New(driver, vault.MasterKey(envelope.NewSecret()))
+	w.closers = append(w.closers, driver)
+	return store.New(driver, keyring.Fixed(w.secret, "vaults"))
+}
+
+func (w *world) close(t testing.TB) {
+	t.Helper()
+	for _, c := range w.closers {
+		if err := c.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+	w.closers = nil
 }
 
 func (w *world) at(name string) vault.Address {

@@ -16,6 +16,7 @@ import (
 
 	"latchkey/envelope"
 	"latchkey/identity"
+	"latchkey/keyring"
 	"latchkey/resource"
 	"latchkey/store"
 	"latchkey/subscription"
@@ -74,7 +75,7 @@ func mustStore(t testing.TB) *store.Store {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { driver.Close() })
-	return store.New(driver, vault.MasterKey(envelope.NewSecret()))
+	return store.New(driver, keyring.Fixed(envelope.NewSecret(), "vaults"))
 }
 
 func (w *world) at(name string) vault.Address {
