@@ -31,31 +31,33 @@ const (
 	Type     = "Microsoft.Batch/batchAccounts"
 )
 
-// Config is what the service works with. Every field but Usage, Quota and Log must be
-// set.
+// Config is what the service works with. Store, Ring, Directory, Cloud and Location
+// must be set.
 type Config struct {
 	Store     *store.Store
 	Ring      *keyring.Ring
 	Directory *identity.Directory
 	Cloud     resource.Cloud
-	// Place returns the name of the location in which a resource of a full type can be
-	// made, such as subscription.Place.
-	Place func(location, fullType string) (string, error)
-	// Usable fails if the group does not take resources, such as
-	// (*subscription.Service).Usable.
+	// Location returns a region's name, in whatever spelling it came, or the fault of
+	// one that there is not.
+	Location func(name string) (string, error)
+	// Usable fails if the group does not take resources: a new account is written in
+	// the same transaction, so that it cannot miss the group's deletion. Nil asks
+	// nobody.
 	Usable func(tx *store.Tx, subscription, group string) error
-	// CheckTags fails if tags break Azure's rules, such as subscription.CheckTags.
-	CheckTags func(tags map[string]string) error
-	// Usage counts an account's nodes and tasks by state. It must work while the
-	// account is locked. Nil shows no counts.
-	Usage func(ctx context.Context, space store.Space) (Usage, error)
+	// Usage counts what an account has. It must work while the account is locked. Nil
+	// shows no counts.
+	Usage func(ctx context.Context, space store.Space, locked bool) (Usage, error)
 	// Quota is how many accounts a subscription may have in a location; zero means 50.
 	Quota int
 	Log   *slog.Logger
 }
 
-// Usage is how many nodes and tasks are in which state.
-type Usage struct{ Nodes, Tasks map[string]int64 }
+// Usage is what an account has: pools and jobs, and nodes and tasks by state.
+type Usage struct {
+	Pools, Jobs  int64
+	Nodes, Tasks map[string]int64
+}
 
 // A Service keeps accounts in the control plane.
 type Service struct {
@@ -272,10 +274,26 @@ func (s *Service) List(ctx context.Context, who identity.Caller, subscription, g
 // Status returns the state of the account's key.
 func (s *Service) Status(a Account) (keyring.Status, error) { return s.cfg.Ring.Status(a.Space) }
 
-// Usage counts the account's nodes and tasks by state.
-func (s *Service) Usage(ctx context.Context, a Account) (Usage, error) {
+// Usage counts what the account has; ok is false if nobody counts. It says what is
+// true while the account is locked: no node can be used and no task runs.
+func (s *Service) Usage(ctx context.Context, a Account) (u Usage, ok bool, err error) {
 	if s.cfg.Usage == nil {
-		return Usage{}, nil
+		return Usage{}, false, nil
 	}
-	return s.cfg.Usage(ctx, a.Space)
+	status, err := s.Status(a)
+	if err != nil {
+		return Usage{}, false, err
+	}
+	u, err = s.cfg.Usage(ctx, a.Space, status.State == keyring.Locked)
+	return u, err == nil, err
+}
+
+// Open is Read of an account that must not be locked. It fails with
+// fault.KeyUnavailable if it is.
+func (s *Service) Open(ctx context.Context, who identity.Caller, at Address) (Account, error) {
+	a, err := s.Read(ctx, who, at)
+	if err != nil {
+		return Account{}, err
+	}
+	return a, s.cfg.Ring.Opened(a.Space)
 }

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"maps"
+	"strings"
 	"time"
 
 	"latchkey/fault"
@@ -40,7 +41,7 @@ func (s *Service) Put(ctx context.Context, who identity.Caller, at Address, in C
 	if err := s.cfg.Directory.Require(ctx, who, Type+"/write", at.ID()); err != nil {
 		return Account{}, false, err
 	}
-	location, err := s.cfg.Place(in.Location, Type)
+	location, err := s.location(in.Location)
 	if err != nil {
 		return Account{}, false, err
 	}
@@ -117,8 +118,8 @@ func (s *Service) create(ctx context.Context, who identity.Caller, at Address, l
 	if err := a.Settings.apply(in.SettingsIn); err != nil {
 		return Account{}, err
 	}
-	if err := s.tag(&a, in.Tags); err != nil {
-		return Account{}, err
+	if in.Tags != nil {
+		a.Tags = maps.Clone(*in.Tags)
 	}
 	if err := s.room(ctx, a); err != nil {
 		return Account{}, err
@@ -148,8 +149,10 @@ func (s *Service) create(ctx context.Context, who identity.Caller, at Address, l
 	err = s.entrust(ctx, &a, func(c keyring.Custody, also func(*store.Tx) error) error {
 		return s.cfg.Ring.Create(ctx, a.Space, c, also)
 	}, func(tx *store.Tx, a Account) error {
-		if err := s.cfg.Usable(tx, a.Subscription, a.Group); err != nil {
-			return err
+		if s.cfg.Usable != nil {
+			if err := s.cfg.Usable(tx, a.Subscription, a.Group); err != nil {
+				return err
+			}
 		}
 		return s.insert(tx, a)
 	})
@@ -170,8 +173,8 @@ func (s *Service) change(ctx context.Context, who identity.Caller, old Account, 
 	if err := a.Settings.apply(in.SettingsIn); err != nil {
 		return Account{}, err
 	}
-	if err := s.tag(&a, in.Tags); err != nil {
-		return Account{}, err
+	if in.Tags != nil {
+		a.Tags = maps.Clone(*in.Tags)
 	}
 	var err error
 	if in.Encryption != nil {
@@ -204,15 +207,11 @@ func (s *Service) change(ctx context.Context, who identity.Caller, old Account, 
 	return s.Account(ctx, a.Address())
 }
 
-func (s *Service) tag(a *Account, tags *map[string]string) error {
-	if tags == nil {
-		return nil
+func (s *Service) location(name string) (string, error) {
+	if strings.TrimSpace(name) == "" {
+		return "", fault.LocationRequired.New("")
 	}
-	if err := s.cfg.CheckTags(*tags); err != nil {
-		return err
-	}
-	a.Tags = maps.Clone(*tags)
-	return nil
+	return s.cfg.Location(name)
 }
 
 // room fails if the endpoint is taken or the location full.

@@ -105,7 +105,7 @@ func (s *Service) NameAvailable(ctx context.Context, who identity.Caller, subscr
 			return false, "", "", err
 		}
 	}
-	if location, err = s.cfg.Place(location, Type); err != nil {
+	if location, err = s.location(location); err != nil {
 		return false, "", "", err
 	}
 	if f, bad := fault.From(CheckName(name)); bad {
@@ -126,7 +126,7 @@ func (s *Service) Quota(ctx context.Context, who identity.Caller, subscription, 
 	if err := s.cfg.Directory.Require(ctx, who, "Microsoft.Batch/locations/quotas/read", "/subscriptions/"+subscription); err != nil {
 		return 0, err
 	}
-	if _, err := s.cfg.Place(location, Type); err != nil {
+	if _, err := s.location(location); err != nil {
 		return 0, err
 	}
 	return s.cfg.Quota, nil
