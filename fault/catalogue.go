@@ -147,4 +147,14 @@ var (
 	// Microsoft Graph.
 	GraphBadRequest         = &Code{"BadRequest", 400, "The request is invalid."}
 	RequestResourceNotFound = &Code{"Request_ResourceNotFound", 404, "The resource does not exist."}
+
+	// The token endpoint. The names are OAuth's; the inner code is Azure's number.
+	OAuthInvalidRequest     = &Code{"invalid_request", 400, "The request is malformed."}
+	OAuthInvalidClient      = &Code{"invalid_client", 401, "The client could not be authenticated."}
+	OAuthUnauthorizedClient = &Code{"unauthorized_client", 400, "The client is not known in the tenant."}
+	OAuthUnsupportedGrant   = &Code{"unsupported_grant_type", 400, "The grant type is not supported."}
+	OAuthInvalidResource    = &Code{"invalid_resource", 400, "The resource is not known in the tenant."}
+	OAuthInvalidScope       = &Code{"invalid_scope", 400, "The scope is invalid."}
+	OAuthInvalidTenant      = &Code{"invalid_tenant", 400, "The tenant is not known."}
+	OAuthInvalidInstance    = &Code{"invalid_instance", 400, "The authority is not known."}
 )

@@ -2,6 +2,7 @@ package identity
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"maps"
@@ -33,6 +34,8 @@ type (
 		Tags                       map[string]string `json:",omitempty"`
 		System                     bool
 		Created                    time.Time
+		// Grant is the secret of the identity's endpoint, once somebody asked for it.
+		Grant string `json:",omitempty"`
 
 		version uint64
 	}
@@ -66,6 +69,8 @@ type view struct {
 	// principals are all that can hold a token, by folded object id; byClient is the
 	// same by client id.
 	principals, byClient map[string]Principal
+	// byGrant are the identities that have a grant, by the hash of its secret.
+	byGrant map[[sha256.Size]byte]*identityRecord
 }
 
 // current returns a view that is not older than this call.
@@ -193,8 +198,12 @@ func (v *view) index() {
 	for _, a := range v.applications {
 		v.admit(a.principal())
 	}
+	v.byGrant = map[[sha256.Size]byte]*identityRecord{}
 	for _, m := range v.identities {
 		v.admit(m.principal())
+		if m.Grant != "" {
+			v.byGrant[sha256.Sum256([]byte(m.Grant))] = m
+		}
 	}
 }
 
