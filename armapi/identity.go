@@ -18,6 +18,7 @@ func (d *Door) identityRoutes() {
 	d.handle("PUT "+one, d.putIdentity)
 	d.handle("PATCH "+one, d.patchIdentity)
 	d.handle("GET "+one, d.getIdentity)
+	d.handle("HEAD "+one, d.headIdentity)
 	d.handle("DELETE "+one, d.deleteIdentity)
 	d.handle("GET "+inGroup+userAssigned, d.listIdentities)
 	d.handle("GET "+inSubscription+userAssigned, d.listIdentities)
@@ -142,6 +143,11 @@ func (d *Door) getIdentity(r *http.Request, who identity.Caller) (rest.Reply, er
 		return rest.Reply{}, err
 	}
 	return rest.OK(showIdentity(m)), nil
+}
+
+func (d *Door) headIdentity(r *http.Request, who identity.Caller) (rest.Reply, error) {
+	_, err := d.getIdentity(r, who)
+	return head(err)
 }
 
 func (d *Door) deleteIdentity(r *http.Request, who identity.Caller) (rest.Reply, error) {

@@ -13,7 +13,6 @@ import (
 func (d *Door) resourceRoutes() {
 	d.handle("GET "+inSubscription+"/resources", d.listResources)
 	d.handle("GET "+inGroup+"/resources", d.listResources)
-	d.handle("HEAD "+inGroup+"/providers/{path...}", d.headResource)
 	for _, scope := range []string{inSubscription, inGroup} {
 		d.handle("PUT "+scope+"/providers/Microsoft.Resources/deployments/{deployment}", func(*http.Request, identity.Caller) (rest.Reply, error) {
 			return rest.Reply{}, unsupported("The deployment of templates")
@@ -80,21 +79,4 @@ func showResource(r *http.Request, v subscription.Resource) resourceOut {
 		}
 	}
 	return out
-}
-
-// headResource tells of any resource in a group whether it is there.
-func (d *Door) headResource(r *http.Request, who identity.Caller) (rest.Reply, error) {
-	id, err := pathID(r)
-	if err != nil {
-		return head(err)
-	}
-	if err := d.Directory.Require(r.Context(), who, id.Type()+"/read", id.String()); err != nil {
-		return rest.Reply{}, err
-	}
-	if show := d.shows[resource.Fold(id.Type())]; show != nil {
-		_, err = show(r.Context(), who, id)
-	} else if _, err = d.Subscriptions.Find(r.Context(), id); err == nil && len(id.Types) > 1 {
-		err = subscription.NoResource(id)
-	}
-	return head(err)
 }

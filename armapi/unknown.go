@@ -70,16 +70,6 @@ func unsupported(what string) error {
 	return fault.OperationNotSupported.New("%s is not supported by this service.", what)
 }
 
-// pathID returns the id of a request's path as it came: the resource that a route
-// without words behind its last value stands for.
-func pathID(r *http.Request) (resource.ID, error) {
-	id, err := resource.ParseID("/" + strings.Trim(collapse(r.URL.Path), "/"))
-	if err != nil {
-		return resource.ID{}, fault.NotFound.New("The path '%s' is not the id of a resource.", r.URL.Path)
-	}
-	return id, nil
-}
-
 // collapse makes one slash of several.
 func collapse(path string) string {
 	for strings.Contains(path, "//") {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"strings"
 	"time"
 
@@ -95,7 +96,7 @@ func (s *Service) empty(ctx context.Context, scope string) (left []string, err e
 			for _, r := range in {
 				left = append(left, r.ID)
 				derr := m.Delete(ctx, r.ID)
-				if derr != nil && !errors.Is(derr, fault.NotFound) {
+				if f, told := fault.From(derr); derr != nil && !(told && f.Code.Status == http.StatusNotFound) {
 					err = errors.Join(err, derr)
 				}
 			}
