@@ -39,15 +39,13 @@ type Authority interface {
 	RequireData(ctx context.Context, who identity.Caller, action, scope string) error
 }
 
-// Config says what a Service works with. Every field but Files and Log must be set.
+// Config says what a Service works with. Every field but Log must be set.
 type Config struct {
 	Store *store.Store
 	// Accounts lists the accounts that there are now.
 	Accounts  func(ctx context.Context) ([]Account, error)
 	Directory Authority
-	// Files reaches the disks of nodes; without it no file can be read.
-	Files Files
-	Log   *slog.Logger
+	Log       *slog.Logger
 }
 
 // A Service does the work of all Batch accounts.
@@ -76,7 +74,6 @@ func New(c Config) *Service {
 		store:     c.Store,
 		accounts:  c.Accounts,
 		directory: c.Directory,
-		files:     c.Files,
 		log:       c.Log,
 		kicks:     make(chan struct{}, 1),
 		kicked:    map[store.Space]bool{},
@@ -87,6 +84,11 @@ func New(c Config) *Service {
 	s.fleet.version = store.NextSequence()
 	return s
 }
+
+// Reach tells the service who reaches the disks of nodes; without it no file can be
+// read. It is called before the service is used: the provider of nodes is made with
+// the service, so it cannot be in Config.
+func (s *Service) Reach(f Files) { s.files = f }
 
 // The actions that roles allow, below the account: Azure has none for tasks, nodes
 // and files, which count as their job's and their pool's.

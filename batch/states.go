@@ -69,6 +69,13 @@ const (
 	CertificateDeleteFailed store.State = 3
 )
 
+// live are the states of a node whose agent polls, away those that anything else may
+// bring it to.
+var (
+	live = []store.State{NodeStarting, NodeWaiting, NodeStartTaskFailed, NodeIdle, NodeRunning, NodeOffline}
+	away = []store.State{NodeRebooting, NodeReimaging, NodeUnknown, NodeUnusable, NodeLeaving, 0}
+)
+
 // moves says where a record of a kind may go from each state. What is made begins in
 // the first; what may be removed says so by moving to 0.
 var moves = map[store.Kind]map[store.State][]store.State{
@@ -76,20 +83,21 @@ var moves = map[store.Kind]map[store.State][]store.State{
 		PoolActive:   {PoolDeleting},
 		PoolDeleting: {0},
 	},
+	// A node's state follows from what its agent says, which may have skipped some.
 	store.KindNode: {
-		NodeCreating:        {NodeStarting, NodeWaiting, NodeIdle, NodeStartTaskFailed, NodeOffline, NodeUnknown, NodeUnusable, NodeLeaving, 0},
-		NodeStarting:        {NodeWaiting, NodeIdle, NodeStartTaskFailed, NodeOffline, NodeRebooting, NodeReimaging, NodeUnknown, NodeUnusable, NodeLeaving},
-		NodeWaiting:         {NodeStarting, NodeIdle, NodeStartTaskFailed, NodeOffline, NodeRebooting, NodeReimaging, NodeUnknown, NodeUnusable, NodeLeaving},
-		NodeStartTaskFailed: {NodeStarting, NodeWaiting, NodeIdle, NodeOffline, NodeRebooting, NodeReimaging, NodeUnknown, NodeUnusable, NodeLeaving},
-		NodeIdle:            {NodeRunning, NodeOffline, NodeStarting, NodeWaiting, NodeStartTaskFailed, NodeRebooting, NodeReimaging, NodeUnknown, NodeUnusable, NodeLeaving},
-		NodeRunning:         {NodeIdle, NodeOffline, NodeStarting, NodeWaiting, NodeStartTaskFailed, NodeRebooting, NodeReimaging, NodeUnknown, NodeUnusable, NodeLeaving},
-		NodeOffline:         {NodeIdle, NodeRunning, NodeStarting, NodeWaiting, NodeStartTaskFailed, NodeRebooting, NodeReimaging, NodeUnknown, NodeUnusable, NodeLeaving},
-		NodeUnknown:         {NodeIdle, NodeRunning, NodeOffline, NodeStarting, NodeWaiting, NodeStartTaskFailed, NodeUnusable, NodeLeaving},
-		NodeUnusable:        {NodeIdle, NodeRunning, NodeOffline, NodeStarting, NodeWaiting, NodeStartTaskFailed, NodeRebooting, NodeReimaging, NodeUnknown, NodeLeaving},
-		NodeRebooting:       {NodeStarting, NodeWaiting, NodeIdle, NodeStartTaskFailed, NodeOffline, NodeUnknown, NodeUnusable, NodeLeaving},
-		NodeReimaging:       {NodeStarting, NodeWaiting, NodeIdle, NodeStartTaskFailed, NodeOffline, NodeUnknown, NodeUnusable, NodeLeaving},
+		NodeCreating:        append(slices.Clone(live), NodeUnknown, NodeUnusable, NodeLeaving, 0),
+		NodeStarting:        append(slices.Clone(live), away...),
+		NodeWaiting:         append(slices.Clone(live), away...),
+		NodeStartTaskFailed: append(slices.Clone(live), away...),
+		NodeIdle:            append(slices.Clone(live), away...),
+		NodeRunning:         append(slices.Clone(live), away...),
+		NodeOffline:         append(slices.Clone(live), away...),
+		NodeRebooting:       append(slices.Clone(live), away...),
+		NodeReimaging:       append(slices.Clone(live), away...),
+		NodeUnknown:         append(slices.Clone(live), NodeUnusable, NodeLeaving, 0),
+		NodeUnusable:        append(slices.Clone(live), NodeRebooting, NodeReimaging, NodeUnknown, NodeLeaving, 0),
 		// A node stops leaving when its resize is stopped.
-		NodeLeaving: {NodeIdle, NodeRunning, NodeOffline, NodeStarting, NodeWaiting, NodeStartTaskFailed, NodeUnknown, NodeUnusable, 0},
+		NodeLeaving: append(slices.Clone(live), NodeUnknown, NodeUnusable, 0),
 	},
 	store.KindJob: {
 		JobActive:    {JobDisabling, JobTerminating, JobDeleting},
