@@ -49,7 +49,6 @@ func (s *Service) Remove(ctx context.Context, id string) error {
 // below it.
 func (s *Service) remove(ctx context.Context, at Address) error {
 	now := time.Now().UTC()
-	var id string
 	err := s.Store.Update(ctx, store.Space{}, func(tx *store.Tx) error {
 		v, err := s.lookup(tx, at.Name)
 		if err != nil {
@@ -65,17 +64,22 @@ func (s *Service) remove(ctx context.Context, at Address) error {
 		if err := tx.Delete(r); err != nil {
 			return err
 		}
-		id = v.ID
 		d := DeletedVault{Vault: v, Deleted: now, Purges: now.Add(v.retention())}
 		_, err = tx.InsertAt(store.KindDeletedVault, store.RID{}, v.rid, v.Name, store.Clear{Due: d.Purges}, d)
 		return err
 	})
-	if err != nil {
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
 		return err
 	}
-	s.changed(at.Name)
-	// Roles that were given on the vault do not come back with it, as in Azure.
-	return s.Directory.DropScope(ctx, id)
+	if err == nil {
+		s.changed(at.Name)
+	}
+	// Roles that were given on the vault do not come back with it, as in Azure. A
+	// deletion that is repeated drops what one that broke off here has left.
+	if err := s.Directory.DropScope(ctx, at.ID()); err != nil {
+		return err
+	}
+	return err
 }
 
 // recoverVault brings a deleted vault back with its keys, policies and settings.
