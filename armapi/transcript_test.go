@@ -53,11 +53,11 @@ func replay(t *testing.T, w *world, file string) {
 	}
 	words := newWords(w)
 	tokens := map[string]string{"owner": w.owner(t), "none": ""}
-	for name, role := range map[string]string{"reader": identity.RoleReader, "nobody": ""} {
-		m, token := w.caller(t, name, role, "/subscriptions/"+w.sub)
-		tokens[name] = token
-		words.add(strings.ToUpper(name), m.PrincipalID)
-		words.add(strings.ToUpper(name)+"APP", m.ClientID)
+	for _, c := range []struct{ name, role string }{{"reader", identity.RoleReader}, {"nobody", ""}} {
+		m, token := w.caller(t, c.name, c.role, "/subscriptions/"+w.sub)
+		tokens[c.name] = token
+		words.add(strings.ToUpper(c.name), m.PrincipalID)
+		words.add(strings.ToUpper(c.name)+"APP", m.ClientID)
 	}
 	rewritten := &txtar.Archive{Comment: story.Comment}
 	wanted := map[string]string{}
