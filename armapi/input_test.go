@@ -102,8 +102,10 @@ func TestBadInputIsToldInAzuresShape(t *testing.T) {
 		"role: principal is a number":    {"PUT", role, asJSON, `{"properties":{"roleDefinitionId":"x","principalId":7}}`, 400, "InvalidRequestContent"},
 		"role: on an unknown group":      {"GET", "/resourceGroups/g9/providers/Microsoft.Authorization/roleAssignments", "", "", 404, "ResourceGroupNotFound"},
 		"role: bad filter":               {"GET", "/providers/Microsoft.Authorization/roleAssignments?$filter=x", "", "", 400, "InvalidFilterInQueryString"},
-		"role: bad filter of definitions": {"GET", "/providers/Microsoft.Authorization/roleDefinitions?$filter=color%20eq%20'red'", "", "", 400,
-			"InvalidFilterInQueryString"},
+		"role: bad filter of definitions": {
+			"GET", "/providers/Microsoft.Authorization/roleDefinitions?$filter=color%20eq%20'red'", "", "", 400,
+			"InvalidFilterInQueryString",
+		},
 		"provider: unknown":         {"POST", "/providers/Contoso.X/register", "", "", 404, "InvalidResourceNamespace"},
 		"provider: free":            {"POST", "/providers/Microsoft.Resources/unregister", "", "", 409, "Conflict"},
 		"operation: unknown":        {"GET", "/providers/Microsoft.Batch/locations/westus2/operationResults/nothing", "", "", 404, "ResourceNotFound"},

@@ -58,8 +58,10 @@ func TestOperationEndsAsItsWorkDoes(t *testing.T) {
 	}{
 		"done":            {func(context.Context, subscription.Operation) error { return nil }, subscription.Succeeded, ""},
 		"a fault is told": {func(context.Context, subscription.Operation) error { return fault.Conflict.New("no") }, subscription.Failed, "Conflict"},
-		"any other error is ours": {func(context.Context, subscription.Operation) error { return errors.New("secret") },
-			subscription.Failed, "InternalServerError"},
+		"any other error is ours": {
+			func(context.Context, subscription.Operation) error { return errors.New("secret") },
+			subscription.Failed, "InternalServerError",
+		},
 		"a panic is ours": {func(context.Context, subscription.Operation) error { panic("secret") }, subscription.Failed, "InternalServerError"},
 	} {
 		t.Run(name, func(t *testing.T) {
