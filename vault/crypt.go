@@ -56,7 +56,11 @@ func (s *Service) crypt(ctx context.Context, who identity.Caller, op operation, 
 		if err != nil {
 			return err
 		}
-		out.Value, err = do(version.secret)
+		secret, err := version.secret()
+		if err != nil {
+			return err
+		}
+		out.Value, err = do(secret)
 		return err
 	})
 	if err != nil {

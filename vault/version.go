@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"sync"
 	"time"
 
 	"latchkey/fault"
@@ -31,7 +32,9 @@ type Version struct {
 	RecoveryLevel   string `json:"-"`
 	RecoverableDays int    `json:"-"`
 
-	secret material
+	// secret parses the private key when it is first used, and once: most readers of a
+	// version want its public part.
+	secret func() (material, error)
 }
 
 // Public is the public part of a key as a JSON Web Key has it; what does not fit the
@@ -92,7 +95,7 @@ func (s *Service) below(tx *store.Tx, key *store.Record, id string) (*Version, *
 	return version, r, err
 }
 
-// decodeVersion reads a version with its secret. What it returns is shared.
+// decodeVersion reads a version. What it returns is shared.
 func (s *Service) decodeVersion(r *store.Record) (*Version, error) {
 	if v, ok := s.versions.find(r); ok {
 		return v, nil
@@ -102,10 +105,7 @@ func (s *Service) decodeVersion(r *store.Record) (*Version, error) {
 		return nil, err
 	}
 	v := &stored.Version
-	var err error
-	if v.secret, err = parseMaterial(stored.Secret); err != nil {
-		return nil, err
-	}
+	v.secret = sync.OnceValues(func() (material, error) { return parseMaterial(stored.Secret) })
 	s.versions.keep(r, v)
 	return v, nil
 }
