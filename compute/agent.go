@@ -400,23 +400,25 @@ func (a *agent) haltAll(discard bool) {
 func (a *agent) takeSlot() (*slot, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	var s *slot
 	if n := len(a.idle); n > 0 {
-		s := a.idle[n-1]
+		s = a.idle[n-1]
 		a.idle = a.idle[:n-1]
-		return s, nil
-	}
-	s := &slot{index: a.made}
-	a.made++
-	if a.local.ownUsers {
-		uid, err := a.local.users.take()
-		if err != nil {
-			return nil, err
+	} else {
+		s = &slot{index: a.made}
+		if a.local.ownUsers {
+			uid, err := a.local.users.take()
+			if err != nil {
+				return nil, err
+			}
+			s.uid = uid
 		}
-		s.uid = uid
+		a.made++
 	}
-	if a.local.group != nil {
+	if s.leaf == nil && a.local.group != nil {
 		var err error
 		if s.leaf, err = a.local.group.leaf(); err != nil {
+			a.idle = append(a.idle, s)
 			return nil, err
 		}
 	}
@@ -427,24 +429,15 @@ func (a *agent) takeSlot() (*slot, error) {
 func (a *agent) giveSlot(s *slot) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	if s.leaf != nil && s.leaf.killed.Load() {
+		s.leaf.close()
+		s.leaf = nil
+	}
 	// While we are going down, what is unfinished stays on record for the next start.
 	if !a.closed {
 		record(a.records, s.index, "", 0, 0)
 	}
 	a.idle = append(a.idle, s)
-}
-
-// retire replaces what cannot be used again because something in it will not die.
-func (a *agent) retire(s *slot) {
-	if s.leaf == nil {
-		return
-	}
-	s.leaf.close()
-	var err error
-	if s.leaf, err = a.local.group.leaf(); err != nil {
-		a.log.Error("replacing a control group", "error", err)
-		s.leaf = nil
-	}
 }
 
 // shutDown ends everything. Directories of unfinished runs stay on record and are

@@ -57,11 +57,15 @@ func (g *cgroup) probe() error {
 	}
 	defer l.close()
 	nothing := os.DevNull + "/nothing"
-	_, err = syscall.ForkExec(nothing, []string{nothing}, &syscall.ProcAttr{Sys: &syscall.SysProcAttr{UseCgroupFD: true, CgroupFD: l.fd}})
+	pid, err := syscall.ForkExec(nothing, []string{nothing}, &syscall.ProcAttr{Sys: &syscall.SysProcAttr{UseCgroupFD: true, CgroupFD: l.fd}})
+	if err == nil {
+		// It was killed before it could try; see leaf.
+		syscall.Wait4(pid, nil, 0, nil)
+		return errors.New("the kernel ends what is started in a control group")
+	}
 	if !errors.Is(err, syscall.ENOTDIR) {
 		return fmt.Errorf("starting a process in a control group: %w", err)
 	}
-	l.empty(time.Second)
 	return nil
 }
 
@@ -161,16 +165,23 @@ func removeCgroup(dir string) error {
 	return os.Remove(dir)
 }
 
-// A leaf holds the processes of one run at a time. Making one costs more than
-// starting a process, so a slot keeps its leaf.
+// A leaf holds the processes of one run at a time. Making one costs much beside
+// starting a process, so a slot keeps its leaf until it had to kill in it: a kernel
+// that starts a process in a group compares how often the group was killed with how
+// often the parent's was, takes the difference for a kill that came meanwhile, and
+// ends the process.
 type leaf struct {
 	dir                 string
 	fd, killing, events int
+	killed              atomic.Bool
 	once                sync.Once
 }
 
 // kill ends every process in the leaf, including those that are being forked.
-func (l *leaf) kill() { unix.Write(l.killing, []byte("1")) }
+func (l *leaf) kill() {
+	l.killed.Store(true)
+	unix.Write(l.killing, []byte("1"))
+}
 
 // populated reports whether any process is left.
 func (l *leaf) populated() bool {

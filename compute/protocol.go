@@ -31,11 +31,11 @@ type Source interface {
 	// however often they come.
 	//
 	// An agent ends ctx when there is more to say while it waits. That only cuts the
-	// wait short: whoever has already leased runs returns their orders, and who
-	// returns ctx's error has leased nothing. Should orders be lost on the way all
-	// the same, the runs are in neither Running nor Finished of the node's next report
-	// with the same Boot, and are to be handed out once more; an agent takes no run
-	// twice.
+	// wait short: a source that has taken the report in returns what orders it has,
+	// none as a rule, and no error; one that returns ctx's error has leased nothing.
+	// Should orders be lost on the way all the same, the runs are in neither Running
+	// nor Finished of the node's next report with the same Boot, and are to be handed
+	// out once more; an agent takes no run twice.
 	Poll(ctx context.Context, report Report) (Orders, error)
 }
 

@@ -139,7 +139,6 @@ func (a *agent) execute(r *run) Result {
 	a.mu.Unlock()
 	if !gone {
 		a.log.Error("a process of a task cannot be killed and was left behind", "slot", s.index)
-		a.retire(s)
 	}
 	res.ExitCode = status.ExitStatus()
 	if status.Signaled() {

@@ -243,7 +243,9 @@ func TestForgottenTaskLosesItsDirectory(t *testing.T) {
 	w := setup(t)
 	n := w.node("a1", "n1", 1)
 	w.run(n, "t1", "mkdir -p a/b && chmod 0 a")
-	w.order(n, func(o *compute.Orders) { o.Forget = []compute.TaskDir{{JobID: "job", TaskID: "t1"}, {JobID: "..", TaskID: ".."}} })
+	w.order(n, func(o *compute.Orders) {
+		o.Forget = []compute.TaskDir{{JobID: "job", TaskID: "t1"}, {JobID: "..", TaskID: ".."}}
+	})
 	w.until("the job's directory is gone", func() bool {
 		_, err := os.Stat(filepath.Join(w.disk(n), "workitems/job"))
 		return os.IsNotExist(err)
