@@ -63,18 +63,11 @@ func showProviderType(t subscription.ProviderType) providerTypeOut {
 			out.Locations = append(out.Locations, l.Display)
 		}
 	}
-	if t.Identity {
-		out.Capabilities = "SystemAssignedResourceIdentity"
-		if !t.Tags {
-			out.Capabilities = "None"
-		}
-	}
 	if t.Tags {
-		if out.Capabilities == "None" {
-			out.Capabilities = "SupportsTags, SupportsLocation"
-		} else {
-			out.Capabilities += ", SupportsTags, SupportsLocation"
-		}
+		out.Capabilities = "SupportsTags, SupportsLocation"
+	}
+	if t.Identity {
+		out.Capabilities = "SystemAssignedResourceIdentity, " + out.Capabilities
 	}
 	return out
 }

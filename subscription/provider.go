@@ -33,7 +33,8 @@ type ProviderType struct {
 	// Versions are the api-versions that are announced, the newest first; others that
 	// are well-formed are answered too.
 	Versions []string
-	// Tags and identity are what resources of the type may carry.
+	// Tags says that resources of the type carry tags; Identity, that one with tags may
+	// also have a system-assigned identity.
 	Tags, Identity bool
 }
 
@@ -49,7 +50,7 @@ var (
 	providersWeServe = []Provider{
 		{Namespace: "Microsoft.Batch", Types: []ProviderType{
 			{Name: "batchAccounts", Regional: true, Versions: batchVersions, Tags: true, Identity: true},
-			{Name: "batchAccounts/pools", Versions: batchVersions, Identity: true},
+			{Name: "batchAccounts/pools", Versions: batchVersions},
 			{Name: "batchAccounts/certificates", Versions: batchVersions},
 			{Name: "operations", Versions: batchVersions},
 			{Name: "locations", Versions: batchVersions},
