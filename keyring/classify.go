@@ -102,9 +102,10 @@ func classifyAnswer(op string, answer *azcore.ResponseError) error {
 		switch {
 		case answer.ErrorCode == "VaultNotFound":
 			return &refusal{VaultNotFound, ""}
-		case strings.Contains(text, "deleted"):
+		case strings.Contains(text, "deleted but recoverable"):
 			return &refusal{KeyDeleted, ""}
 		}
+		// Key Vault says the same of a deleted key and of one that never was.
 		return &refusal{KeyNotFound, ""}
 	case http.StatusConflict:
 		return &refusal{KeyDeleted, ""}
