@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -128,7 +129,7 @@ func (s *services) openStores(ctx context.Context, client *http.Client) error {
 
 // usage counts what an account has by state, which needs no key.
 func (s *services) usage(ctx context.Context, space store.Space) (map[string]map[string]int64, error) {
-	u, err := s.batch.Usage(ctx, space, !s.ring.Usable(space))
+	u, err := s.batch.Usage(ctx, space, s.ring.Opened(space) != nil)
 	return map[string]map[string]int64{"nodes": u.Nodes, "tasks": u.Tasks}, err
 }
 
@@ -163,7 +164,28 @@ func (s *services) batchAccounts(ctx context.Context) ([]batch.Account, error) {
 	}
 	out := make([]batch.Account, 0, len(all))
 	for _, a := range all {
-		out = append(out, batch.Account{Space: a.Space, ID: a.ID, Name: a.Name, URL: "https://" + a.Endpoint})
+		out = append(out, batchAccountOf(a))
+	}
+	return out, nil
+}
+
+func batchAccountOf(a account.Account) batch.Account {
+	return batch.Account{Space: a.Space, ID: a.ID, Name: a.Name, URL: a.URL()}
+}
+
+// batchAccount is what the data plane's door must know of the account at an endpoint.
+func (s *services) batchAccount(ctx context.Context, name, region string) (batchapi.Account, error) {
+	a, err := s.accounts.ByEndpoint(ctx, name, region)
+	if err != nil {
+		return batchapi.Account{}, err
+	}
+	out := batchapi.Account{
+		Account: batchAccountOf(a), SharedKey: a.Allows(account.SharedKey), Tokens: a.Allows(account.AAD),
+		Locked: s.ring.Opened(a.Space),
+	}
+	primary, secondary := a.SharedKeys()
+	for _, key := range [][]byte{primary, secondary} {
+		out.Keys = append(out.Keys, base64.StdEncoding.EncodeToString(key))
 	}
 	return out, nil
 }
@@ -200,10 +222,12 @@ func (s *services) doors(facts portal.Facts) front.Doors {
 			Accounts: s.accounts, Vaults: s.vaults, Batch: s.batch, Directory: s.directory,
 			Subscriptions: s.subscriptions, Cloud: cloud, Log: s.log,
 		}),
-		Login:  tokenapi.New(tokenapi.Config{Directory: s.directory, Cloud: cloud, Log: s.log}),
-		Graph:  graphapi.New(graphapi.Config{Directory: s.directory, Cloud: cloud, Log: s.log}),
-		Vault:  vaultapi.New(vaultapi.Config{Vaults: s.vaults, Directory: s.directory, Cloud: cloud, Log: s.log}),
-		Batch:  batchapi.New(batchapi.Config{Accounts: s.accounts, Batch: s.batch, Directory: s.directory, Cloud: cloud, Log: s.log}),
+		Login: tokenapi.New(tokenapi.Config{Directory: s.directory, Cloud: cloud, Log: s.log}),
+		Graph: graphapi.New(graphapi.Config{Directory: s.directory, Cloud: cloud, Log: s.log}),
+		Vault: vaultapi.New(vaultapi.Config{Vaults: s.vaults, Directory: s.directory, Cloud: cloud, Log: s.log}),
+		Batch: batchapi.New(batchapi.Config{
+			Batch: s.batch, Find: s.batchAccount, Authenticate: s.directory.Authenticate, Cloud: cloud, Log: s.log,
+		}),
 		Portal: portal.New(portal.Config{Facts: facts, Ready: s.ready}),
 		Local:  s.endpoint,
 	}
