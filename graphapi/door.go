@@ -44,6 +44,7 @@ func New(c Config) http.Handler {
 		door.Handle("GET "+version+"/servicePrincipals(appId='{app}')", d.servicePrincipalOfApp)
 		door.Handle("GET "+version+"/applications", d.applications)
 		door.Handle("GET "+version+"/applications/{id}", d.application)
+		door.Handle("GET "+version+"/applications(appId='{app}')", d.applicationOfApp)
 		door.Handle("GET "+version+"/users", d.users)
 		door.Handle("GET "+version+"/users/{id}", d.user)
 		door.Handle("GET "+version+"/groups", d.users)
@@ -55,8 +56,14 @@ func New(c Config) http.Handler {
 	return door
 }
 
+// authenticate has one code for whatever is wrong with a token, as Graph does; only a
+// stale one stays what it is, because its challenge differs.
 func (d *Door) authenticate(r *http.Request) (identity.Caller, error) {
-	return d.Directory.Authenticate(r.Context(), r.Header.Get("Authorization"), d.audiences)
+	who, err := d.Directory.Authenticate(r.Context(), r.Header.Get("Authorization"), d.audiences)
+	if f, ok := fault.From(err); ok && f.Code.Status == http.StatusUnauthorized && f.Code != fault.StaleToken {
+		return who, fault.InvalidToken.New("%s", f.Message)
+	}
+	return who, err
 }
 
 func (d *Door) challenge(h http.Header, _ *http.Request, f *fault.Fault) {

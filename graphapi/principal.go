@@ -79,8 +79,14 @@ func (d *Door) servicePrincipalOfApp(r *http.Request, _ identity.Caller) (rest.R
 	return d.one(r, r.PathValue("app"), func(p identity.Principal, id string) bool { return resource.Equal(p.ClientID, id) })
 }
 
+// directoryObject is a principal that says what it is, because the path does not.
 func (d *Door) directoryObject(r *http.Request, who identity.Caller) (rest.Reply, error) {
-	return d.servicePrincipal(r, who)
+	reply, err := d.servicePrincipal(r, who)
+	if o, ok := reply.Body.(object); ok {
+		o.Type = "#microsoft.graph.servicePrincipal"
+		reply.Body = o
+	}
+	return reply, err
 }
 
 func (d *Door) one(r *http.Request, id string, is func(identity.Principal, string) bool) (rest.Reply, error) {
@@ -122,16 +128,24 @@ func (d *Door) applications(r *http.Request, _ identity.Caller) (rest.Reply, err
 }
 
 func (d *Door) application(r *http.Request, _ identity.Caller) (rest.Reply, error) {
+	return d.registration(r, r.PathValue("id"), func(o object) string { return o.ID })
+}
+
+func (d *Door) applicationOfApp(r *http.Request, _ identity.Caller) (rest.Reply, error) {
+	return d.registration(r, r.PathValue("app"), func(o object) string { return o.AppID })
+}
+
+func (d *Door) registration(r *http.Request, want string, of func(object) string) (rest.Reply, error) {
 	all, err := d.registrations(r)
 	if err != nil {
 		return rest.Reply{}, err
 	}
 	for _, o := range all {
-		if resource.Equal(o.ID, r.PathValue("id")) {
+		if resource.Equal(of(o), want) {
 			return rest.OK(o), nil
 		}
 	}
-	return rest.Reply{}, missing(r.PathValue("id"))
+	return rest.Reply{}, missing(want)
 }
 
 // maxIDs is how many ids Graph takes in one question.

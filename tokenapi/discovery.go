@@ -73,7 +73,6 @@ type keyOut struct {
 	Type      string `json:"kty"`
 	Use       string `json:"use"`
 	KID       string `json:"kid"`
-	X5T       string `json:"x5t,omitempty"`
 	Algorithm string `json:"alg"`
 	N         string `json:"n"`
 	E         string `json:"e"`

@@ -80,7 +80,6 @@ type failureOut struct {
 	Timestamp     string `json:"timestamp"`
 	TraceID       string `json:"trace_id"`
 	CorrelationID string `json:"correlation_id"`
-	URI           string `json:"error_uri,omitempty"`
 }
 
 func oauthFailure(r *http.Request, f *fault.Fault, id string) failureOut {
@@ -89,14 +88,11 @@ func oauthFailure(r *http.Request, f *fault.Fault, id string) failureOut {
 	if !resource.IsGUID(correlation) {
 		correlation = id
 	}
-	out := failureOut{
-		Error: f.Code.Name, Description: f.Message + " Trace ID: " + id + " Correlation ID: " + correlation + " Timestamp: " + at,
-		Timestamp: at, TraceID: id, CorrelationID: correlation,
-	}
+	out := failureOut{Error: f.Code.Name, Description: f.Message, Timestamp: at, TraceID: id, CorrelationID: correlation}
+	// The managed-identity endpoint has no numbers, and its sentences stand alone.
 	if n, err := strconv.Atoi(f.Inner); err == nil {
-		out.Description = "AADSTS" + f.Inner + ": " + out.Description
+		out.Description = "AADSTS" + f.Inner + ": " + f.Message + " Trace ID: " + id + " Correlation ID: " + correlation + " Timestamp: " + at
 		out.Codes = []int{n}
-		out.URI = "https://login.microsoftonline.com/error?code=" + f.Inner
 	}
 	return out
 }
