@@ -4,7 +4,6 @@ import (
 	"context"
 
 	"latchkey/account"
-	"latchkey/identity"
 	"latchkey/subscription"
 	"latchkey/vault"
 )
@@ -47,21 +46,3 @@ func (m vaultMembers) List(ctx context.Context, scope string) ([]subscription.Re
 }
 
 func (m vaultMembers) Delete(ctx context.Context, id string) error { return m.vaults.Remove(ctx, id) }
-
-type identityMembers struct{ directory *identity.Directory }
-
-func (m identityMembers) List(ctx context.Context, scope string) ([]subscription.Resource, error) {
-	in, err := m.directory.Identities(ctx, scope)
-	if err != nil {
-		return nil, err
-	}
-	out := make([]subscription.Resource, 0, len(in))
-	for _, i := range in {
-		out = append(out, subscription.Resource{ID: i.ResourceID, Location: i.Location, Tags: i.Tags, Created: i.Created, Changed: i.Created})
-	}
-	return out, nil
-}
-
-func (m identityMembers) Delete(ctx context.Context, id string) error {
-	return m.directory.DeleteIdentity(ctx, id)
-}

@@ -123,26 +123,14 @@ func (s *services) openStores(ctx context.Context, client *http.Client) error {
 		Store: records, Ring: s.ring, Directory: s.directory, Cloud: s.cfg.Cloud, Location: regionOf(account.Type),
 		Usable: s.subscriptions.Usable, Usage: s.usage, Log: s.log,
 	})
-	s.batch = batch.New(batch.Config{Store: records, Accounts: s.batchAccounts, Directory: s.directory, Files: disks{s}, Log: s.log})
+	s.batch = batch.New(batch.Config{Store: records, Accounts: s.batchAccounts, Directory: s.directory, Log: s.log})
 	return nil
 }
 
 // usage counts what an account has by state, which needs no key.
-func (s *services) usage(ctx context.Context, space store.Space) (map[string]map[string]int64, error) {
-	u, err := s.batch.Usage(ctx, space, s.ring.Opened(space) != nil)
-	return map[string]map[string]int64{"nodes": u.Nodes, "tasks": u.Tasks}, err
-}
-
-// disks reaches the nodes' disks, which are made after the batch service because
-// their provider asks it.
-type disks struct{ *services }
-
-func (d disks) TaskFiles(node compute.NodeRef, jobID, taskID string) (*compute.Files, error) {
-	return d.nodes.TaskFiles(node, jobID, taskID)
-}
-
-func (d disks) NodeFiles(node compute.NodeRef) (*compute.Files, error) {
-	return d.nodes.NodeFiles(node)
+func (s *services) usage(ctx context.Context, space store.Space, locked bool) (account.Usage, error) {
+	u, err := s.batch.Usage(ctx, space, locked)
+	return account.Usage(u), err
 }
 
 // empty reports whether a directory has nothing in it.
@@ -199,6 +187,7 @@ func (s *services) makeServices(outside *front.Front) (err error) {
 	if err != nil {
 		return err
 	}
+	s.batch.Reach(s.nodes)
 	s.endpoint = tokenapi.NewIdentityEndpoint(tokenapi.EndpointConfig{
 		Directory: s.directory, Base: "http://" + outside.PortalAddr(), Log: s.log,
 	})
@@ -208,7 +197,7 @@ func (s *services) makeServices(outside *front.Front) (err error) {
 // wire tells who must know of what.
 func (s *services) wire() {
 	// A group is emptied in this order: what uses something goes before what it uses.
-	s.subscriptions.Join(accountMembers{s.accounts}, vaultMembers{s.vaults}, identityMembers{s.directory})
+	s.subscriptions.Join(accountMembers{s.accounts}, vaultMembers{s.vaults}, subscription.Identities(s.directory))
 	s.vaults.OnChange(s.ring.Nudge)
 	s.directory.OnChange(s.ring.NudgeIdentity)
 	s.ring.OnChange(func(space store.Space, _ bool) { s.batch.Wake(space) })
