@@ -3,9 +3,7 @@ package compute
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
-	"os"
 	"path/filepath"
 	"sync"
 	"time"
@@ -21,6 +19,9 @@ const (
 	// A start is told to the service by itself after this long: shorter runs are
 	// told when they end, so that a run costs one poll and not two.
 	announceAfter = 100 * time.Millisecond
+	// A node that has no room asks for nothing: its next poll waits this long for a
+	// run to end, so that a short run costs one poll and not two.
+	lingerTime = 20 * time.Millisecond
 	// defaultLease holds until the service has said something else.
 	defaultLease = time.Minute
 )
@@ -63,38 +64,6 @@ type agent struct {
 	nextExpiry int64
 
 	working sync.WaitGroup
-}
-
-// A claim is the right to a task's directory. Who wants it next waits for done.
-type claim struct {
-	key    TaskDir
-	before *claim
-	done   chan struct{}
-}
-
-// claim queues up for a directory; a.mu is held.
-func (a *agent) claim(key TaskDir) *claim {
-	c := &claim{key: key, before: a.dirs[key], done: make(chan struct{})}
-	a.dirs[key] = c
-	return c
-}
-
-// wait returns when the directory is the claimant's own.
-func (c *claim) wait() {
-	if c.before != nil {
-		<-c.before.done
-		c.before = nil
-	}
-}
-
-// release gives a directory to the next in line.
-func (a *agent) release(c *claim) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if a.dirs[c.key] == c {
-		delete(a.dirs, c.key)
-	}
-	close(c.done)
 }
 
 // newAgent prepares the agent of a node.
@@ -145,6 +114,7 @@ func (a *agent) run(ctx context.Context) {
 		case err == nil:
 			pause = firstPause
 			a.obey(ctx, orders, len(report.Finished), asked)
+			a.linger(ctx)
 			continue
 		case ctx.Err() != nil:
 			return
@@ -161,6 +131,28 @@ func (a *agent) run(ctx context.Context) {
 		}
 		pause = min(2*pause, longestPause)
 	}
+}
+
+// linger returns when there is something to say or to ask, or after lingerTime.
+func (a *agent) linger(ctx context.Context) {
+	a.mu.Lock()
+	if len(a.finished) > 0 || a.free > 0 {
+		a.mu.Unlock()
+		return
+	}
+	news := make(chan struct{})
+	a.wake = func() { close(news) }
+	a.mu.Unlock()
+	timer := time.NewTimer(lingerTime)
+	defer timer.Stop()
+	select {
+	case <-news:
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+	a.mu.Lock()
+	a.wake = nil
+	a.mu.Unlock()
 }
 
 // report takes down what there is to say. From now on cancel is called when there
@@ -396,50 +388,6 @@ func (a *agent) haltAll(discard bool) {
 	a.start.halt()
 }
 
-// takeSlot returns a slot that nothing lives in.
-func (a *agent) takeSlot() (*slot, error) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	var s *slot
-	if n := len(a.idle); n > 0 {
-		s = a.idle[n-1]
-		a.idle = a.idle[:n-1]
-	} else {
-		s = &slot{index: a.made}
-		if a.local.ownUsers {
-			uid, err := a.local.users.take()
-			if err != nil {
-				return nil, err
-			}
-			s.uid = uid
-		}
-		a.made++
-	}
-	if s.leaf == nil && a.local.group != nil {
-		var err error
-		if s.leaf, err = a.local.group.leaf(); err != nil {
-			a.idle = append(a.idle, s)
-			return nil, err
-		}
-	}
-	return s, nil
-}
-
-// giveSlot takes a slot back once its run is over.
-func (a *agent) giveSlot(s *slot) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if s.leaf != nil && s.leaf.killed.Load() {
-		s.leaf.close()
-		s.leaf = nil
-	}
-	// While we are going down, what is unfinished stays on record for the next start.
-	if !a.closed {
-		record(a.records, s.index, "", 0, 0)
-	}
-	a.idle = append(a.idle, s)
-}
-
 // shutDown ends everything. Directories of unfinished runs stay on record and are
 // removed by the next start.
 func (a *agent) shutDown() {
@@ -462,17 +410,4 @@ func (a *agent) shutDown() {
 		a.local.users.give(s.uid)
 	}
 	a.closeBoot()
-}
-
-// removeContents empties a directory.
-func removeContents(dir string) error {
-	entries, err := os.ReadDir(dir)
-	if err != nil {
-		return fmt.Errorf("emptying a disk: %w", err)
-	}
-	var failed error
-	for _, e := range entries {
-		failed = errors.Join(failed, removeTree(filepath.Join(dir, e.Name())))
-	}
-	return failed
 }

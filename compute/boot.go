@@ -23,7 +23,7 @@ func (a *agent) bootUp(wipe bool) error {
 			return err
 		}
 	}
-	if err := makePassages(a.local.dir, a.disk); err != nil {
+	if err := a.local.makePassages(a.disk); err != nil {
 		return fmt.Errorf("making a node's disk: %w", err)
 	}
 	for _, part := range []struct {
@@ -31,6 +31,9 @@ func (a *agent) bootUp(wipe bool) error {
 		mode os.FileMode
 	}{{sharedDir, 0o777}, {startupDir, 0o755}, {workitemsDir, 0o711}, {agentDir, 0o700}, {agentDir + "/expiry", 0o700}} {
 		path := filepath.Join(a.disk, part.name)
+		if !a.local.ownUsers {
+			part.mode = 0o700 // there is one user, and nobody else's business
+		}
 		if err := errors.Join(os.MkdirAll(path, part.mode), os.Chmod(path, part.mode)); err != nil {
 			return fmt.Errorf("laying out a node's disk: %w", err)
 		}
@@ -67,15 +70,32 @@ func (a *agent) bootUp(wipe bool) error {
 	return nil
 }
 
-// makePassages makes the directories from base down to path.
-func makePassages(base, path string) error {
-	if path == base {
+// makePassages makes the directories from the provider's own down to path.
+func (l *Local) makePassages(path string) error {
+	if path == l.dir {
 		return nil
 	}
-	if err := makePassages(base, filepath.Dir(path)); err != nil {
+	if err := l.makePassages(filepath.Dir(path)); err != nil {
 		return err
 	}
-	return makePassage(path)
+	return l.makePassage(path)
+}
+
+// makePassage makes a directory that tasks' users may pass through but not list,
+// whatever the umask.
+func (l *Local) makePassage(path string) error {
+	mode := os.FileMode(0o700)
+	if l.ownUsers {
+		mode = 0o711
+	}
+	err := os.Mkdir(path, mode)
+	if errors.Is(err, os.ErrExist) {
+		return nil
+	}
+	if err == nil {
+		err = os.Chmod(path, mode)
+	}
+	return err
 }
 
 // bootUntil boots until it works or ctx ends.
@@ -168,8 +188,9 @@ func (a *agent) startStartTask() {
 				a.mu.Unlock()
 				return
 			}
+			dropped := r.dropped
 			a.mu.Unlock()
-			if !r.dropped {
+			if !dropped {
 				time.Sleep(retryPause)
 			}
 			a.mu.Lock()

@@ -1,6 +1,7 @@
 package compute
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -58,4 +59,17 @@ func removeTree(path string) error {
 		return nil
 	})
 	return os.RemoveAll(path)
+}
+
+// removeContents empties a directory.
+func removeContents(dir string) error {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return fmt.Errorf("emptying a disk: %w", err)
+	}
+	var failed error
+	for _, e := range entries {
+		failed = errors.Join(failed, removeTree(filepath.Join(dir, e.Name())))
+	}
+	return failed
 }

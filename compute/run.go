@@ -23,6 +23,7 @@ type run struct {
 	slot    *slot
 	began   time.Time
 	stop    stopReason
+	ended   bool
 	dropped bool // report nothing
 	discard bool // remove the directory at the end
 	// cancel ends a download.
@@ -41,7 +42,7 @@ const (
 
 // halt begins the end of a run, whatever it is doing; a.mu is held.
 func (r *run) halt(why stopReason) {
-	if r.stop == notStopped {
+	if r.stop == notStopped && !r.ended {
 		r.stop = why
 	}
 	if r.cancel != nil {
@@ -51,6 +52,10 @@ func (r *run) halt(why stopReason) {
 		r.slot.kill()
 	}
 }
+
+// maxProcesses bounds the processes of a task that has a user of its own, so that one
+// which forks without end takes itself down and not the host.
+const maxProcesses = 4096
 
 // execute does a run from its directory to its end.
 func (a *agent) execute(r *run) Result {
@@ -127,6 +132,9 @@ func (a *agent) execute(r *run) Result {
 	if err != nil {
 		return fail(launchFailure(argv[0], err))
 	}
+	if uid != 0 {
+		unix.Prlimit(pid, unix.RLIMIT_NPROC, &unix.Rlimit{Cur: maxProcesses, Max: maxProcesses}, nil)
+	}
 	s.entered(pid, mark)
 	if s.leaf == nil {
 		record(a.records, s.index, r.path, pid, s.tree.since)
@@ -135,7 +143,7 @@ func (a *agent) execute(r *run) Result {
 	status, gone := s.wait()
 	res.Started, res.Ended = began, time.Now()
 	a.mu.Lock()
-	r.slot = nil
+	r.slot, r.ended = nil, true // too late to be stopped by anyone
 	a.mu.Unlock()
 	if !gone {
 		a.log.Error("a process of a task cannot be killed and was left behind", "slot", s.index)
@@ -211,7 +219,7 @@ func (a *agent) empty(path string) error {
 func (a *agent) prepare(path string, uid int) (workplace, error) {
 	w := workplace{-1, -1, -1}
 	mode := uint32(0o700)
-	if path == startupDir {
+	if path == startupDir && a.local.ownUsers {
 		// Every task of the node may read what the start task left.
 		mode = 0o755
 	}
@@ -223,7 +231,7 @@ func (a *agent) prepare(path string, uid int) (workplace, error) {
 		switch {
 		case try == 5:
 		case err == unix.ENOENT:
-			err = a.makeParents(filepath.Dir(path))
+			err = a.local.makePassages(filepath.Join(a.disk, filepath.Dir(path)))
 		case err == unix.EEXIST:
 			// An earlier attempt's.
 			err = a.empty(path)
@@ -264,30 +272,6 @@ func (a *agent) prepare(path string, uid int) (workplace, error) {
 		return workplace{-1, -1, -1}, fmt.Errorf("preparing the directory of a task: %w", err)
 	}
 	return w, nil
-}
-
-// makeParents makes the directories above a task's, which tasks may pass but not
-// list.
-func (a *agent) makeParents(path string) error {
-	if path == "." {
-		return nil
-	}
-	if err := a.makeParents(filepath.Dir(path)); err != nil {
-		return err
-	}
-	return makePassage(filepath.Join(a.disk, path))
-}
-
-// makePassage makes a directory that others may pass through, whatever the umask.
-func makePassage(path string) error {
-	err := os.Mkdir(path, 0o711)
-	if errors.Is(err, os.ErrExist) {
-		return nil
-	}
-	if err == nil {
-		err = os.Chmod(path, 0o711)
-	}
-	return err
 }
 
 // download fetches a run's resource files; a run that is halted stops fetching.

@@ -97,6 +97,50 @@ func (s *slot) left() {
 	s.live = false
 }
 
+// takeSlot returns a slot that nothing lives in.
+func (a *agent) takeSlot() (*slot, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	var s *slot
+	if n := len(a.idle); n > 0 {
+		s = a.idle[n-1]
+		a.idle = a.idle[:n-1]
+	} else {
+		s = &slot{index: a.made}
+		if a.local.ownUsers {
+			uid, err := a.local.users.take()
+			if err != nil {
+				return nil, err
+			}
+			s.uid = uid
+		}
+		a.made++
+	}
+	if s.leaf == nil && a.local.group != nil {
+		var err error
+		if s.leaf, err = a.local.group.leaf(); err != nil {
+			a.idle = append(a.idle, s)
+			return nil, err
+		}
+	}
+	return s, nil
+}
+
+// giveSlot takes a slot back once its run is over.
+func (a *agent) giveSlot(s *slot) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if s.leaf != nil && s.leaf.killed.Load() {
+		s.leaf.close()
+		s.leaf = nil
+	}
+	// While we are going down, what is unfinished stays on record for the next start.
+	if !a.closed {
+		record(a.records, s.index, "", 0, 0)
+	}
+	a.idle = append(a.idle, s)
+}
+
 // recordSize is the room of a slot in the node's list of directories in use.
 const recordSize = 1024
 
