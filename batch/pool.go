@@ -90,6 +90,7 @@ type PoolSpec struct {
 	NoPublicIP    bool              `json:",omitempty"` // publicIPAddressConfiguration.provision is nopublicipaddresses
 	HasPublicIP   bool              `json:",omitempty"` // a publicIPAddressConfiguration was given
 	ResourceTags  map[string]string `json:",omitempty"`
+	Tags          map[string]string `json:",omitempty"` // of the pool as a resource
 	Deallocation  string            `json:",omitempty"` // of the last resize
 }
 
@@ -473,21 +474,34 @@ func (s *Service) changePool(ctx context.Context, acct Account, id string, cond 
 
 // ChangePool lets change edit what a pool may change; the new specification is
 // checked as a new pool's is. It takes effect on nodes as they join or boot again.
+// Other targets resize the pool, which must then be steady.
 func (s *Service) ChangePool(ctx context.Context, who identity.Caller, acct Account, id string, cond Condition,
 	change func(*PoolSpec) error) (Pool, error) {
 	if err := s.require(ctx, who, acct, writePools); err != nil {
 		return Pool{}, err
 	}
-	out, err := s.changePool(ctx, acct, id, cond, func(tx *store.Tx, _ *store.Record, p *poolRecord) error {
+	var place store.RID
+	var resized bool
+	out, err := s.changePool(ctx, acct, id, cond, func(tx *store.Tx, r *store.Record, p *poolRecord) error {
+		dedicated, low := p.Dedicated, p.LowPriority
 		if err := change(&p.PoolSpec); err != nil {
 			return err
 		}
 		if err := p.check(); err != nil {
 			return err
 		}
-		return checkCertificates(tx, p.Certificates)
+		if err := checkCertificates(tx, p.Certificates); err != nil {
+			return err
+		}
+		place, resized = r.ID, p.Dedicated != dedicated || p.LowPriority != low
+		if !resized {
+			return nil
+		}
+		return retarget(tx, r, p)
 	})
-	if err == nil {
+	if err == nil && resized {
+		s.resized(acct.Space, place)
+	} else if err == nil {
 		s.fleet.moved()
 	}
 	return out, err

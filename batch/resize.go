@@ -76,6 +76,26 @@ func resize(tx *store.Tx, r *store.Record, p *poolRecord, gone []store.RID, opti
 	return changed, nil
 }
 
+// retarget brings the nodes of a steady pool to targets that have changed.
+func retarget(tx *store.Tx, r *store.Record, p *poolRecord) error {
+	if p.Allocation != Steady {
+		return fault.PoolBeingResized.New("The specified pool %q is being resized.", p.ID)
+	}
+	option, err := checkOption("nodeDeallocationOption", p.Deallocation)
+	if err != nil {
+		return err
+	}
+	_, err = resize(tx, r, p, nil, option)
+	return err
+}
+
+// resized tells everybody that a pool has other nodes.
+func (s *Service) resized(space store.Space, pool store.RID) {
+	s.benches.wakePool(space, pool)
+	s.fleet.moved()
+	s.kick(space)
+}
+
 // wanted is how many low-priority and dedicated nodes a pool shall have: its targets,
 // as far as there is room.
 func wanted(p *poolRecord) [2]int {
@@ -194,9 +214,7 @@ func (s *Service) resizePool(ctx context.Context, acct Account, id string, cond 
 	if err != nil {
 		return Pool{}, err
 	}
-	s.benches.wakePool(acct.Space, place)
-	s.fleet.moved()
-	s.kick(acct.Space)
+	s.resized(acct.Space, place)
 	return out, nil
 }
 

@@ -2,6 +2,7 @@ package subscription
 
 import (
 	"strings"
+	"time"
 
 	"latchkey/fault"
 	"latchkey/resource"
@@ -21,7 +22,7 @@ type lookup func(property string) string
 // ParseFilter reads a filter over the properties given, as Azure spells them. A
 // property that ends in () is a claim that holds for everything listed anyway, such as
 // atScopeAndBelow(). It knows eq, ne, and, or, not, parentheses, substringof('x', p), startswith(p, 'x') and
-// contains(p, 'x'). It fails with fault.InvalidFilter.
+// contains(p, 'x'); gt, ge, lt and le compare times. It fails with fault.InvalidFilter.
 func ParseFilter(s string, properties ...string) (Filter, error) {
 	if strings.TrimSpace(s) == "" {
 		return Filter{}, nil
@@ -245,10 +246,12 @@ func (p *filterParser) one(depth int) (node, error) {
 		}
 		return func(lookup) bool { return true }, nil
 	}
-	equal := p.take("eq")
-	if !equal && !p.take("ne") {
+	operator := resource.Fold(p.next().text)
+	holds := comparisons[operator]
+	if p.next().kind != word || holds == nil {
 		return nil, p.bad("the operator '%s' is not supported", p.next().text)
 	}
+	p.tokens = p.tokens[1:]
 	value, err := p.value()
 	if err != nil {
 		return nil, err
@@ -256,7 +259,38 @@ func (p *filterParser) one(depth int) (node, error) {
 	if property == "location" {
 		value = LocationName(value)
 	}
-	return func(l lookup) bool { return resource.Equal(l(property), value) == equal }, nil
+	when, timed := parseTime(value)
+	if !timed && operator != "eq" && operator != "ne" {
+		return nil, p.bad("'%s' is not a time, and the operator '%s' compares times", value, operator)
+	}
+	return func(l lookup) bool {
+		have := l(property)
+		if at, ok := parseTime(have); ok && timed {
+			return holds(at.Compare(when))
+		}
+		return (operator == "eq" || operator == "ne") && holds(strings.Compare(resource.Fold(have), resource.Fold(value)))
+	}, nil
+}
+
+// comparisons say whether an operator holds, from how what there is compares to what
+// is asked for.
+var comparisons = map[string]func(int) bool{
+	"eq": func(c int) bool { return c == 0 },
+	"ne": func(c int) bool { return c != 0 },
+	"gt": func(c int) bool { return c > 0 },
+	"ge": func(c int) bool { return c >= 0 },
+	"lt": func(c int) bool { return c < 0 },
+	"le": func(c int) bool { return c <= 0 },
+}
+
+// parseTime reads a time as clients write it in filters.
+func parseTime(s string) (time.Time, bool) {
+	for _, form := range []string{time.RFC3339Nano, "2006-01-02T15:04:05", "2006-01-02T15:04Z07:00", time.DateOnly} {
+		if t, err := time.Parse(form, s); err == nil {
+			return t, true
+		}
+	}
+	return time.Time{}, false
 }
 
 // functions say whether a property's value, folded, has the part that is looked for.
@@ -311,7 +345,15 @@ func (p *filterParser) property() (string, error) {
 	return "", p.bad("'%s' is not a property that can be filtered by", t.text)
 }
 
+// value reads a text in quotes, with or without the word for its type, or null, which
+// is the empty text.
 func (p *filterParser) value() (string, error) {
+	if p.take("null") {
+		return "", nil
+	}
+	if len(p.tokens) > 1 && p.tokens[1].kind == text {
+		p.take("datetime")
+	}
 	t := p.next()
 	if t.kind != text {
 		return "", p.bad("a text in single quotes was expected, not '%s'", t.text)
