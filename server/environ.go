@@ -43,7 +43,13 @@ func (i Info) Environment(id *Identity, lookup func(string) (string, bool)) ([]V
 		return nil, err
 	}
 	layout := Layout(i.Data)
+	// az keeps who is logged in in its directory, so everyone has one of their own: the
+	// login of an identity is of no use to the application, which cannot reach the
+	// identity's endpoint.
 	azDir := filepath.Join(layout.Client(), "azure")
+	if id != nil {
+		azDir += "-" + filepath.Base(id.ClientID)
+	}
 	if err := os.MkdirAll(azDir, 0o700); err != nil {
 		return nil, fmt.Errorf("making az's directory: %w", err)
 	}

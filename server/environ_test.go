@@ -105,6 +105,9 @@ func TestIdentityLeavesNoSecret(t *testing.T) {
 			t.Errorf("%s = %q is left in the environment of an identity", name, value)
 		}
 	}
+	if own := after["AZURE_CONFIG_DIR"]; own == environment(t, info, nil, nil)["AZURE_CONFIG_DIR"] {
+		t.Errorf("AZURE_CONFIG_DIR = %q is the application's too: each would use the other's login", own)
+	}
 }
 
 func TestApplicationTakesNobodyElsesIdentity(t *testing.T) {
