@@ -68,10 +68,10 @@ func (s *story) takeAway(ctx context.Context) (string, error) {
 	if n := s.processes(); n == 0 {
 		return "", errors.New("the service says that tasks run, and this machine has no process of them")
 	}
+	s.revoked = time.Now()
 	if err := s.changePolicy(ctx, "remove"); err != nil {
 		return "", err
 	}
-	s.revoked = time.Now()
 	refused := make(chan error, 1)
 	var refusedAfter time.Duration
 	go func() {
@@ -228,14 +228,33 @@ func (s *story) search(context.Context) (string, error) {
 	return said + ", plain, hex, base64, UTF-16: none", nil
 }
 
+// stayAway shows that a locked account stays as it is: no task starts, no call is
+// answered.
+func (s *story) stayAway(ctx context.Context) (string, error) {
+	const long = 2 * time.Second
+	asked := 0
+	for began := time.Now(); time.Since(began) < long; asked++ {
+		if _, err := s.counts(ctx); !isLocked(err) {
+			return "", fmt.Errorf("a call is answered with %v, and not 403 %s", err, locked)
+		}
+		if n := s.processes(); n > 0 {
+			return "", fmt.Errorf("%d processes of the job run", n)
+		}
+		if err := sleep(ctx, 20*time.Millisecond); err != nil {
+			return "", err
+		}
+	}
+	return fmt.Sprintf("asked %d times, no task ran and no call was answered", asked), nil
+}
+
 // giveBack adds the access policy again and measures how long it takes until a task
 // runs.
 func (s *story) giveBack(ctx context.Context) (string, error) {
 	away := time.Since(s.revoked)
+	s.restored = time.Now()
 	if err := s.changePolicy(ctx, "add"); err != nil {
 		return "", err
 	}
-	s.restored = time.Now()
 	var unlocked, running time.Duration
 	err := s.until(ctx, time.Minute, func() (bool, error) {
 		c, err := s.counts(ctx)

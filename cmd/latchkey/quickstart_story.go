@@ -51,7 +51,7 @@ type story struct {
 	// finished are the tasks that were done when the key was taken away, with the
 	// times at which they ended.
 	finished map[string]string
-	// revoked and restored are when the vault had answered the change of its policy.
+	// revoked and restored are when the vault was asked to change its policy.
 	revoked, restored time.Time
 }
 
@@ -93,6 +93,7 @@ func (s *story) tell(ctx context.Context) error {
 		{"the key is taken away while tasks run", s.takeAway},
 		{"what is refused without it", s.refuse},
 		{"the job's words searched for in the store's files", s.search},
+		{"nothing moves while it is away", s.stayAway},
 		{"the key is given back", s.giveBack},
 		{"the job finishes", s.awaitLast},
 		{"the result", s.result},
