@@ -273,7 +273,7 @@ func TestAzWalksThroughTheStory(t *testing.T) {
 		TaskSlotsPerNode     int
 	}
 	a.do(&pool, "batch", "pool", "show", "--pool-id", "az-pool")
-	same(t, "pool", fmt.Sprint(pool.ID, pool.State, pool.TargetDedicatedNodes, pool.TaskSlotsPerNode), "az-poolactive12")
+	same(t, "pool", fmt.Sprintln(pool.ID, pool.State, pool.TargetDedicatedNodes, pool.TaskSlotsPerNode), "az-pool active 1 2\n")
 	a.do(nil, "batch", "job", "create", "--id", "az-job", "--pool-id", "az-pool")
 	var hello azTask
 	a.do(&hello, "batch", "task", "create", "--job-id", "az-job", "--task-id", "hello", "--command-line", "/bin/sh -c 'echo hello from $AZ_BATCH_TASK_ID; echo aside >&2'")
