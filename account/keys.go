@@ -13,7 +13,7 @@ import (
 
 // Keys returns an account with its shared keys to a caller who may have them.
 func (s *Service) Keys(ctx context.Context, who identity.Caller, at Address) (Account, error) {
-	if err := s.cfg.Directory.Require(ctx, who, Type+"/listkeys/action", at.ID()); err != nil {
+	if err := s.cfg.Directory.Require(ctx, who, Type+"/listKeys/action", at.ID()); err != nil {
 		return Account{}, err
 	}
 	a, err := s.Account(ctx, at)
@@ -26,7 +26,7 @@ func (s *Service) Keys(ctx context.Context, who identity.Caller, at Address) (Ac
 // RegenerateKey replaces a shared key, Primary or Secondary; the old one is refused
 // from then on.
 func (s *Service) RegenerateKey(ctx context.Context, who identity.Caller, at Address, name string) (Account, error) {
-	if err := s.cfg.Directory.Require(ctx, who, Type+"/regeneratekeys/action", at.ID()); err != nil {
+	if err := s.cfg.Directory.Require(ctx, who, Type+"/regenerateKeys/action", at.ID()); err != nil {
 		return Account{}, err
 	}
 	key, ok := oneOf(name, "Primary", "Secondary")
