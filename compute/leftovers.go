@@ -46,7 +46,6 @@ func (l *Local) clean() error {
 		}
 	}
 	if l.group != nil {
-		// It may have been the one just removed.
 		if err := os.Mkdir(l.group.dir, 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
 			return fmt.Errorf("making a control group: %w", err)
 		}

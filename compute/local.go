@@ -62,7 +62,7 @@ type Local struct {
 	mark     string
 	ownUsers bool
 	users    users
-	// reasons says why something is not in force, for Isolation.
+	// noGroup and noUsers say why something is not in force, for Isolation.
 	noGroup, noUsers error
 
 	removing sync.WaitGroup
@@ -107,7 +107,9 @@ func NewLocal(c Config) (*Local, error) {
 	}
 	sum := sha256.Sum256([]byte(l.dir))
 	l.mark = hex.EncodeToString(sum[:8])
-	l.group, l.noGroup = openCgroup("latchkey-" + l.mark)
+	if l.group, l.noGroup = openCgroup("latchkey-" + l.mark); l.group != nil {
+		os.Remove(l.group.dir) // Run makes it again; what is in use stays
+	}
 	l.users.first = c.FirstUser
 	if l.users.first == 0 {
 		l.users.first = DefaultFirstUser
