@@ -55,7 +55,10 @@ func (w *watched) clean(space store.Space, mark uint64) {
 // Wake tells the service that an account was locked or unlocked. Polls that wait
 // learn it at once.
 func (s *Service) Wake(space store.Space) {
-	s.watched.mark(space)
+	// Only an account that is found locked loses what it runs: whoever calls for another
+	// reason does no harm.
+	err := s.store.View(context.Background(), space, func(*store.Tx) error { return nil })
+	s.watched.failed(space, err)
 	s.benches.wakeSpace(space)
 	s.fleet.moved()
 	s.kick(space)
