@@ -104,7 +104,7 @@ func (s *story) tasks() []object {
 	for n := 1; n <= sliceCount; n++ {
 		slice := fmt.Sprintf("slice-%02d.txt", n)
 		tasks = append(tasks, object{
-			"id": sliceTask(n), "commandLine": "/bin/sh count.sh " + slice + " " + pauseSeconds,
+			"id": sliceTask(n), "commandLine": "/bin/sh count.sh " + slice + " " + pause(n),
 			"resourceFiles":       []object{input("/count.sh", "count.sh"), input(fmt.Sprintf("/slices/%d", n), slice)},
 			"environmentSettings": []object{{"name": "TREATISE", "value": "reflections-refractions"}},
 			"constraints":         object{"maxTaskRetryCount": 0},

@@ -265,7 +265,7 @@ func (s *story) giveBack(ctx context.Context) (string, error) {
 			unlocked = time.Since(s.restored)
 		}
 		running = time.Since(s.restored)
-		return c.Running > 0, err
+		return c.Running > 0 && s.processes() > 0, err
 	})
 	if err != nil {
 		return "", err

@@ -22,15 +22,19 @@ const (
 )
 
 // The size of the job: all but the last of its tasks count a slice of the text each,
-// the last adds up. Four slots and a pause of pauseSeconds in each task make the job
-// last about seven seconds, in which the key can be changed and taken away.
+// the last adds up.
 const (
 	nodeCount    = 2
 	slotsPerNode = 2
 	taskCount    = 40
 	sliceCount   = taskCount - 1
-	pauseSeconds = "0.6"
 )
+
+// pause is how many seconds a task takes beside its work. Four slots make the job last
+// about seven seconds of it, in which the key can be changed and taken away. The tasks
+// must not take the same time, or all slots would end at once and there would be
+// moments with nothing to take away.
+func pause(n int) string { return fmt.Sprintf("%.1f", 0.4+0.1*float64(n%5)) }
 
 // A story is the quickstart on its way: the names of what it makes, and what later
 // chapters must know of earlier ones.
