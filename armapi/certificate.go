@@ -215,7 +215,7 @@ func (d *Door) patchCertificate(r *http.Request, who identity.Caller) (rest.Repl
 // certificateReply answers with a certificate, unless there is a failure.
 func certificateReply(acct batch.Account, c batch.Certificate, failure error) (rest.Reply, error) {
 	if failure != nil {
-		return rest.Reply{}, failure
+		return rest.Reply{}, inProperties(failure)
 	}
 	out := showCertificate(acct, c)
 	return rest.OK(out).With("ETag", out.ETag), nil

@@ -114,7 +114,7 @@ func (d *Door) patchPool(r *http.Request, who identity.Caller) (rest.Reply, erro
 // poolReply answers with a pool, unless there is a failure.
 func (d *Door) poolReply(ctx context.Context, acct batch.Account, p batch.Pool, failure error) (rest.Reply, error) {
 	if failure != nil {
-		return rest.Reply{}, failure
+		return rest.Reply{}, inProperties(failure)
 	}
 	out, err := d.poolOut(ctx, acct, p)
 	if err != nil {

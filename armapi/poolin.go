@@ -29,13 +29,32 @@ func (r *poolReader) fail(err error) {
 	}
 }
 
-// refuse fails if something was given that this service cannot honour.
+// refuse fails if something was given that this service cannot honour. Tools send
+// empty lists and objects for what nobody asked for.
 func (r *poolReader) refuse(name string, given json.RawMessage, instead string) {
-	switch strings.Join(strings.Fields(string(given)), "") {
-	case "", "null", "[]", "{}", `""`:
-		return
+	var v any
+	if len(given) > 0 && (json.Unmarshal(given, &v) != nil || !empty(v)) {
+		r.fail(batch.Unbuilt(name, instead))
 	}
-	r.fail(batch.Unbuilt(name, instead))
+}
+
+func empty(v any) bool {
+	switch v := v.(type) {
+	case nil:
+		return true
+	case string:
+		return v == ""
+	case []any:
+		return len(v) == 0
+	case map[string]any:
+		for _, inner := range v {
+			if !empty(inner) {
+				return false
+			}
+		}
+		return true
+	}
+	return false
 }
 
 // word reads a value that is one of a few words. The service keeps them folded.
@@ -181,9 +200,7 @@ func (in poolIn) apply(r *poolReader, s *batch.PoolSpec) {
 		r.refuse("properties.upgradePolicy.automaticOSUpgradePolicy", p.Upgrade.Automatic, "")
 		r.refuse("properties.upgradePolicy.rollingUpgradePolicy", p.Upgrade.Rolling, "")
 	}
-	if p.ResourceTags != nil {
-		s.ResourceTags = p.ResourceTags
-	}
+	r.refuse("properties.resourceTags", p.ResourceTags, "it is for accounts whose pools are in the customer's own subscription; use tags")
 }
 
 func set(to, from *string) {
@@ -213,7 +230,9 @@ func (in deploymentIn) apply(r *poolReader, s *batch.PoolSpec) {
 	r.refuse(at+".securityProfile", m.Security, "")
 	r.refuse(at+".serviceArtifactReference", m.ServiceArtifact, "")
 	s.Machine = &batch.Machine{NodeAgent: m.NodeAgent, LicenseType: m.LicenseType}
-	if i := m.Image; i != nil {
+	if i := m.Image; i == nil {
+		r.fail(batch.NoProperty(at + ".imageReference"))
+	} else {
 		s.Machine.Image = batch.Image{
 			Publisher: i.Publisher, Offer: i.Offer, SKU: i.SKU, Version: i.Version, VirtualMachineImageID: i.ID,
 			SharedGalleryImageID: i.SharedGalleryImageID, CommunityGalleryImageID: i.CommunityGalleryImageID,

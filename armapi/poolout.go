@@ -120,7 +120,7 @@ func (d *Door) poolOut(ctx context.Context, acct batch.Account, p batch.Pool) (p
 			}},
 			InterNode: interNode(p), Slots: p.Slots, Scheduling: schedulingJSON{fills.spell(p.Fill)},
 			Users: usersOut(p.Users), StartTask: showStartTask(p.StartTask), Certificates: certificateUsesOut(acct, p.Certificates),
-			Resize: resizeStatus(p), Communication: communications.spell(p.Communication), ResourceTags: p.ResourceTags,
+			Resize: resizeStatus(p), Communication: communications.spell(p.Communication),
 		},
 	}
 	for _, m := range p.Metadata {

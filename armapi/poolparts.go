@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -38,6 +39,41 @@ func condition(r *http.Request) batch.Condition {
 		}
 		return rest.Conditions(r, etag, modified)
 	}
+}
+
+// renamed are the properties that the batch service, which speaks its own protocol,
+// calls by other names than Resource Manager.
+var renamed = strings.NewReplacer(
+	"virtualMachineConfiguration.nodeAgentSKUId", "deploymentConfiguration.virtualMachineConfiguration.nodeAgentSkuId",
+	"virtualMachineConfiguration.imageReference.virtualMachineImageId", "deploymentConfiguration.virtualMachineConfiguration.imageReference.id",
+	"virtualMachineConfiguration", "deploymentConfiguration.virtualMachineConfiguration",
+	"cloudServiceConfiguration", "deploymentConfiguration.cloudServiceConfiguration",
+	"targetDedicatedNodes", "scaleSettings.fixedScale.targetDedicatedNodes",
+	"targetLowPriorityNodes", "scaleSettings.fixedScale.targetLowPriorityNodes",
+	"resizeTimeout", "scaleSettings.fixedScale.resizeTimeout",
+	"certificateReferences", "certificates",
+	"startTask.userIdentity.username", "startTask.userIdentity.userName",
+	"certificateFormat", "format",
+)
+
+// inProperties tells a failure of the batch service with the names of Resource
+// Manager.
+func inProperties(err error) error {
+	f, ok := fault.From(err)
+	if !ok {
+		return err
+	}
+	out := *f
+	out.Details = slices.Clone(f.Details)
+	for i, d := range out.Details {
+		if d.Key != "PropertyName" || d.Value == "id" || strings.HasPrefix(d.Value, "properties.") {
+			continue
+		}
+		name := "properties." + renamed.Replace(d.Value)
+		out.Details[i].Value = name
+		out.Message = strings.ReplaceAll(f.Message, "'"+d.Value+"'", "'"+name+"'")
+	}
+	return &out
 }
 
 // A deletion is a DELETE that was answered before its end. It is told again by its

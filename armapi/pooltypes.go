@@ -30,7 +30,7 @@ type poolIn struct {
 		Mounts              json.RawMessage      `json:"mountConfiguration"`
 		Communication       *string              `json:"targetNodeCommunicationMode"`
 		Upgrade             *upgradeIn           `json:"upgradePolicy"`
-		ResourceTags        map[string]string    `json:"resourceTags"`
+		ResourceTags        json.RawMessage      `json:"resourceTags"`
 	} `json:"properties"`
 }
 
@@ -271,9 +271,8 @@ type poolPropertiesOut struct {
 	StartTask     *startTaskOut        `json:"startTask,omitempty"`
 	Certificates  []certificateUseJSON `json:"certificates,omitempty"`
 	Resize        resizeOut            `json:"resizeOperationStatus"`
-	Communication string               `json:"targetNodeCommunicationMode"`
+	Communication string               `json:"targetNodeCommunicationMode,omitempty"`
 	Upgrade       *upgradeOut          `json:"upgradePolicy,omitempty"`
-	ResourceTags  map[string]string    `json:"resourceTags,omitempty"`
 }
 
 // resizeOut is the resize that goes on, or the last one.

@@ -25,7 +25,8 @@ var update = flag.Bool("update", false, "write what the door answers into the tr
 // A transcript is a story in testdata: requests and responses as they travel, in
 // files NAME.request and NAME.response. What differs from run to run stands there as
 // a word: SUB, TENANT, the object ids OWNER, READER and NOBODY and their client ids
-// OWNERAPP and so on, GUID1, GUID2… in order of appearance, and TIME. A request may use the words of earlier responses.
+// OWNERAPP and so on, GUID1, GUID2… and STAMP1, STAMP2… (versions in ETags) in order of
+// appearance, and TIME. A request may use the words of earlier responses.
 //
 // A request is a line "METHOD target", headers, an empty line and a body. Two headers
 // are for the runner: As names who calls (owner, reader, nobody or none; the owner if
@@ -170,6 +171,7 @@ type words struct {
 	byValue map[string]string
 	byWord  map[string]string
 	guids   int
+	stamps  int
 }
 
 func newWords(w *world) *words {
@@ -188,7 +190,9 @@ var (
 	guid = regexp.MustCompile(`\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b`)
 	bare = regexp.MustCompile(`\b[0-9a-f]{32}\b`)
 	when = regexp.MustCompile(`\b20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z`)
-	word = regexp.MustCompile(`\b(SUB|TENANT|(?:OWNER|READER|NOBODY)(?:APP)?|GUID\d+)\b`)
+	// stamp is a version or a time in hexadecimal, as ETags and polls have it.
+	stamp = regexp.MustCompile(`\b(0x)?[0-9A-F]{16}\b`)
+	word  = regexp.MustCompile(`\b(SUB|TENANT|(?:OWNER|READER|NOBODY)(?:APP)?|GUID\d+|STAMP\d+)\b`)
 	// fixed are ids that are the same in every run: those of built-in roles.
 	fixed = func() map[string]bool {
 		out := map[string]bool{}
@@ -211,6 +215,14 @@ func (v *words) hide(s string) string {
 			v.add(fmt.Sprint("GUID", v.guids), id)
 		}
 		return v.byValue[id]
+	})
+	s = stamp.ReplaceAllStringFunc(s, func(at string) string {
+		if v.byValue[at] == "" {
+			v.stamps++
+			name := fmt.Sprint("STAMP", v.stamps)
+			v.byValue[at], v.byWord[name] = name, at
+		}
+		return v.byValue[at]
 	})
 	s = bare.ReplaceAllString(s, "HEX")
 	return when.ReplaceAllString(s, "TIME")

@@ -85,7 +85,7 @@ type PoolSpec struct {
 	Fill          string            // spread or pack
 	Metadata      []Pair            `json:",omitempty"`
 	Identities    []string          `json:",omitempty"` // ids of user-assigned identities
-	Communication string            `json:",omitempty"` // default, classic or simplified
+	Communication string            `json:",omitempty"` // default (also if empty), classic or simplified
 	Upgrade       string            `json:",omitempty"` // mode of the upgrade policy
 	NoPublicIP    bool              `json:",omitempty"` // publicIPAddressConfiguration.provision is nopublicipaddresses
 	HasPublicIP   bool              `json:",omitempty"` // a publicIPAddressConfiguration was given
@@ -199,9 +199,6 @@ func (p *PoolSpec) check() error {
 	if p.Fill == "" {
 		p.Fill = "spread"
 	}
-	if p.Communication == "" {
-		p.Communication = "default"
-	}
 	switch {
 	case p.Machine == nil && p.CloudService == nil:
 		return NoProperty("virtualMachineConfiguration")
@@ -234,7 +231,7 @@ func (p *PoolSpec) checkChangeable() error {
 		return BadProperty("taskSchedulingPolicy.nodeFillType", p.Fill, "it must be spread or pack")
 	}
 	switch p.Communication {
-	case "default", "classic", "simplified":
+	case "", "default", "classic", "simplified":
 	default:
 		return BadProperty("targetNodeCommunicationMode", p.Communication, "it must be default, classic or simplified")
 	}
@@ -499,12 +496,16 @@ func (s *Service) ChangePool(ctx context.Context, who identity.Caller, acct Acco
 		}
 		return retarget(tx, r, p)
 	})
-	if err == nil && resized {
-		s.resized(acct.Space, place)
-	} else if err == nil {
-		s.fleet.moved()
+	if err != nil {
+		return Pool{}, err
 	}
-	return out, err
+	if !resized {
+		s.fleet.moved()
+		return out, nil
+	}
+	s.resized(acct.Space, place)
+	// A list does not see what its own transaction wrote.
+	return s.Pool(ctx, who, acct, id)
 }
 
 // DeletePool begins to delete a pool: its nodes leave, what they ran is queued again,

@@ -1,6 +1,7 @@
 package batchapi
 
 import (
+	"cmp"
 	"strings"
 	"time"
 
@@ -488,7 +489,7 @@ func writePool(base string, p batch.Pool) poolOut {
 		Machine: machineOut(p.Machine), ResizeTimeout: rest.Duration(p.ResizeTimeout),
 		CurrentDedicated: p.CurrentDedicated, CurrentLow: p.CurrentLowPriority, TargetDedicated: p.Dedicated, TargetLow: p.LowPriority,
 		InterNode: p.InterNode, StartTask: startTaskOut(p.StartTask), Slots: p.Slots, Scheduling: scheduling{p.Fill},
-		Users: usersOut(p.Users), Metadata: pairsOut(p.Metadata), Communication: p.Communication,
+		Users: usersOut(p.Users), Metadata: pairsOut(p.Metadata), Communication: cmp.Or(p.Communication, "default"),
 	}
 	if p.CloudService != nil {
 		out.CloudService = &cloudService{p.CloudService.OSFamily, p.CloudService.OSVersion}
