@@ -3,10 +3,12 @@ package armapi
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"slices"
 	"time"
 
 	"latchkey/account"
+	"latchkey/fault"
 	"latchkey/keyring"
 	"latchkey/rest"
 	"latchkey/subscription"
@@ -215,8 +217,8 @@ type keyStatusOut struct {
 	Message string         `json:"message,omitempty"`
 	// Since is when the state began.
 	Since             *time.Time       `json:"since,omitempty"`
-	KeyIdentifier     string           `json:"keyIdentifier"`
-	KeyVersionsNeeded []string         `json:"keyVersionsNeeded"`
+	KeyIdentifier     string           `json:"keyIdentifier,omitempty"`
+	KeyVersionsNeeded []string         `json:"keyVersionsNeeded,omitempty"`
 	LastChecked       *time.Time       `json:"lastChecked,omitempty"`
 	Generation        uint32           `json:"generation"`
 	Resealing         *resealingOut    `json:"resealing,omitempty"`
@@ -260,17 +262,21 @@ func (d *Door) accountOut(ctx context.Context, a account.Account) (accountOut, e
 			out.Properties.AutoStorage.NodeIdentity = &nodeIdentityJSON{s.NodeIdentity}
 		}
 	}
-	if a.Encryption.KeySource != account.CustomerKey {
-		return out, nil
+	if a.Encryption.KeySource == account.CustomerKey {
+		out.Properties.Encryption.KeyVault = &keyVaultJSON{a.Encryption.KeyIdentifier}
 	}
-	out.Properties.Encryption.KeyVault = &keyVaultJSON{a.Encryption.KeyIdentifier}
 	status, err := d.keyStatus(ctx, a)
 	out.Properties.KeyStatus = status
 	return out, err
 }
 
+// keyStatus shows the state of a customer's key, and of the platform's while the
+// account is on its way back to it.
 func (d *Door) keyStatus(ctx context.Context, a account.Account) (*keyStatusOut, error) {
 	s, err := d.Accounts.Status(a)
+	if errors.Is(err, fault.AccountNotFound) || err == nil && a.Encryption.KeySource != account.CustomerKey && s.Resealing == nil {
+		return nil, nil
+	}
 	if err != nil {
 		return nil, err
 	}

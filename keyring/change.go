@@ -332,14 +332,8 @@ func (r *Ring) Destroy(ctx context.Context, space store.Space, also func(*store.
 	})
 	// Even if that failed, what is in memory has been given up; a key that is still
 	// stored is then read again.
-	r.mu.Lock()
-	delete(r.entries, space)
-	r.mu.Unlock()
 	if e != nil {
-		e.mu.Lock()
-		e.gone = true
-		e.forget()
-		e.mu.Unlock()
+		r.drop(e)
 	}
 	if err != nil {
 		return err
@@ -350,4 +344,18 @@ func (r *Ring) Destroy(ctx context.Context, space store.Space, also func(*store.
 		r.cfg.Log.Error("destroying a wrapped key", "account", spaceName(space)[:8], "err", err)
 	}
 	return nil
+}
+
+// drop takes an account from the ring and forgets its keys.
+func (r *Ring) drop(e *entry) {
+	r.mu.Lock()
+	if r.entries[e.space] == e {
+		delete(r.entries, e.space)
+	}
+	r.mu.Unlock()
+	e.cancel()
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.gone = true
+	e.forget()
 }

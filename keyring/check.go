@@ -156,7 +156,12 @@ func (r *Ring) check(ctx context.Context, e *entry) error {
 	}
 	defer done()
 	if err := r.refresh(ctx, e); err != nil {
-		if !errors.Is(err, store.ErrNotFound) && ctx.Err() == nil {
+		switch {
+		case errors.Is(err, store.ErrNotFound):
+			// Another process over the same store has deleted the account.
+			r.drop(e)
+			r.changed(e.space, true)
+		case ctx.Err() == nil:
 			r.cfg.Log.Error("reading a wrapped key", "account", spaceName(e.space)[:8], "err", err)
 		}
 		return nil
