@@ -118,12 +118,22 @@ func TestALockedAccountIsShownWithItsReason(t *testing.T) {
 		t.Errorf("get: %d %v", status, body)
 	}
 	for _, r := range [][3]string{
-		{"PATCH", account, `{"tags":{}}`}, {"PUT", account, `{"location":"westus2"}`}, {"POST", account + "/listKeys", ""},
-		{"POST", account + "/regenerateKeys", `{"keyName":"Primary"}`}, {"POST", account + "/syncAutoStorageKeys", ""},
-		{"GET", account + "/outboundNetworkDependenciesEndpoints", ""}, {"GET", account + "/detectors", ""}, {"GET", account + "/applications", ""},
-		{"GET", account + "/pools", ""}, {"GET", account + "/pools/p1", ""}, {"DELETE", account + "/pools/p1", ""}, {"PATCH", account + "/pools/p1", "{}"},
-		{"POST", account + "/pools/p1/stopResize", ""}, {"GET", account + "/poolOperationResults/delete-p1-18AAAAAAAAAAAAAA", ""},
-		{"GET", account + "/certificates", ""}, {"DELETE", account + "/certificates/sha1-0a0e4f50d51beadeac1d35afc5116098e7902e6e", ""},
+		{"PATCH", account, `{"tags":{}}`},
+		{"PUT", account, `{"location":"westus2"}`},
+		{"POST", account + "/listKeys", ""},
+		{"POST", account + "/regenerateKeys", `{"keyName":"Primary"}`},
+		{"POST", account + "/syncAutoStorageKeys", ""},
+		{"GET", account + "/outboundNetworkDependenciesEndpoints", ""},
+		{"GET", account + "/detectors", ""},
+		{"GET", account + "/applications", ""},
+		{"GET", account + "/pools", ""},
+		{"GET", account + "/pools/p1", ""},
+		{"DELETE", account + "/pools/p1", ""},
+		{"PATCH", account + "/pools/p1", "{}"},
+		{"POST", account + "/pools/p1/stopResize", ""},
+		{"GET", account + "/poolOperationResults/delete-p1-18AAAAAAAAAAAAAA", ""},
+		{"GET", account + "/certificates", ""},
+		{"DELETE", account + "/certificates/sha1-0a0e4f50d51beadeac1d35afc5116098e7902e6e", ""},
 	} {
 		status, body := w.ask(t, r[0], r[1], r[2])
 		details, _ := at(body, "error", "details").([]any)

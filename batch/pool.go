@@ -444,7 +444,8 @@ func (s *Service) Pools(ctx context.Context, who identity.Caller, acct Account, 
 
 // changePool lets fn change a pool that is not being deleted.
 func (s *Service) changePool(ctx context.Context, acct Account, id string, cond Condition,
-	fn func(tx *store.Tx, r *store.Record, p *poolRecord) error) (Pool, error) {
+	fn func(tx *store.Tx, r *store.Record, p *poolRecord) error,
+) (Pool, error) {
 	var out Pool
 	err := s.store.Update(ctx, acct.Space, func(tx *store.Tx) error {
 		r, p, err := pool(tx, id)
@@ -473,7 +474,8 @@ func (s *Service) changePool(ctx context.Context, acct Account, id string, cond 
 // checked as a new pool's is. It takes effect on nodes as they join or boot again.
 // Other targets resize the pool, which must then be steady.
 func (s *Service) ChangePool(ctx context.Context, who identity.Caller, acct Account, id string, cond Condition,
-	change func(*PoolSpec) error) (Pool, error) {
+	change func(*PoolSpec) error,
+) (Pool, error) {
 	if err := s.require(ctx, who, acct, writePools); err != nil {
 		return Pool{}, err
 	}

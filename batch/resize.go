@@ -148,7 +148,8 @@ func (s *Service) ResizePool(ctx context.Context, who identity.Caller, acct Acco
 
 // RemoveNodes takes nodes out of a pool, whose targets go down by as many.
 func (s *Service) RemoveNodes(ctx context.Context, who identity.Caller, acct Account, id string, cond Condition,
-	ids []string, timeout time.Duration, option string) (Pool, error) {
+	ids []string, timeout time.Duration, option string,
+) (Pool, error) {
 	if err := s.require(ctx, who, acct, writePools); err != nil {
 		return Pool{}, err
 	}
@@ -189,7 +190,8 @@ func (s *Service) RemoveNodes(ctx context.Context, who identity.Caller, acct Acc
 
 // resizePool changes the targets of a steady pool and its nodes with them.
 func (s *Service) resizePool(ctx context.Context, acct Account, id string, cond Condition, timeout time.Duration,
-	change func(*store.Tx, *store.Record, *poolRecord) (gone []store.RID, option string, err error)) (Pool, error) {
+	change func(*store.Tx, *store.Record, *poolRecord) (gone []store.RID, option string, err error),
+) (Pool, error) {
 	var place store.RID
 	if timeout != 0 {
 		if err := checkDuration("resizeTimeout", timeout, minResize); err != nil {
