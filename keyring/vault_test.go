@@ -40,6 +40,8 @@ type rogue struct {
 	fail   error
 	// body makes a 403 of another kind.
 	forbidden string
+	// slips is how many requests are refused for no reason.
+	slips int
 	// swap gives another key's bytes back.
 	swap bool
 	// identity is false once the identity is gone.
@@ -182,7 +184,8 @@ func (v *rogue) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if r.Method == http.MethodPost {
 		op = map[string]string{"wrapkey": "wrapKey", "unwrapkey": "unwrapKey"}[parts[len(parts)-1]]
 	}
-	if v.forbidden != "" {
+	if v.forbidden != "" || v.slips > 0 {
+		v.slips--
 		v.no(w, 403, "Forbidden", v.forbidden, "refused")
 		return
 	}
