@@ -3,6 +3,7 @@ package batch
 import (
 	"context"
 	"errors"
+	"slices"
 	"strconv"
 
 	"latchkey/store"
@@ -21,19 +22,20 @@ type waitRecord struct{ Task rid }
 // meetings is how many dependencies one transaction looks at.
 const meetings = 500
 
-// dependency returns the id of the task that is named at a place in the order; ok is
-// false behind the last.
+// dependency returns the id of the task that is looked at in a place of the order; ok
+// is false behind the last. What is named last comes first: tasks complete about in
+// the order in which they are added and named, so who waits for the last one is not
+// woken by each of those before it.
 func (t *TaskSpec) dependency(i int) (id string, ok bool) {
-	if i < len(t.DependsOn) {
-		return t.DependsOn[i], true
-	}
-	i -= len(t.DependsOn)
-	for _, r := range t.Ranges {
-		if size := r.End - r.Start + 1; i < size {
-			return strconv.Itoa(r.Start + i), true
-		} else {
-			i -= size
+	for _, r := range slices.Backward(t.Ranges) {
+		size := r.End - r.Start + 1
+		if i < size {
+			return strconv.Itoa(r.End - i), true
 		}
+		i -= size
+	}
+	if i < len(t.DependsOn) {
+		return t.DependsOn[len(t.DependsOn)-1-i], true
 	}
 	return "", false
 }
@@ -98,43 +100,68 @@ func dropWait(tx *store.Tx, t *taskRecord) error {
 // unwait ends a task's waiting for good.
 func (t taskAt) unwait(tx *store.Tx) error { return dropWait(tx, t.body) }
 
-// settleWait looks at a blocked task until it is active or waits for another.
-func (s *Service) settleWait(ctx context.Context, space store.Space, at taskPlace, touched *touched) error {
-	for {
-		again := false
+// settleWait looks at blocked tasks of a job until each is active or waits for another.
+func (s *Service) settleWait(ctx context.Context, space store.Space, job store.RID, tasks []store.RID, touched *touched) error {
+	for len(tasks) > 0 {
+		now := tasks[:min(len(tasks), together)]
+		var again []store.RID
+		ready := 0
 		err := s.store.Update(ctx, space, func(tx *store.Tx) error {
-			again = false
-			t, err := taskAtPlace(tx, store.RID(at.Job), store.RID(at.Task))
-			if errors.Is(err, store.ErrNotFound) || err == nil && t.r.Clear.State != TaskBlocked {
-				return nil
-			}
-			if err != nil {
-				return err
-			}
-			before := *t.body
-			met, more, err := meet(tx, store.RID(at.Job), t.r.ID, t.body)
-			if err != nil {
-				return err
-			}
-			again = more
-			if met {
-				j, err := jobByPlace(tx, t.r.Parent)
+			again, ready = nil, 0
+			for _, id := range now {
+				freed, more, err := lookAgain(tx, job, id)
 				if err != nil {
 					return err
 				}
-				touched.pool(j.r.Clear.Under)
-				touched.ready++
-				return t.move(tx, TaskActive)
+				if more {
+					again = append(again, id)
+				}
+				if freed {
+					ready++
+				}
 			}
-			if before.Met == t.body.Met && before.Wait == t.body.Wait {
+			if ready == 0 {
 				return nil
 			}
-			return t.put(tx, TaskBlocked)
+			j, err := jobByPlace(tx, job)
+			if err == nil {
+				touched.pool(j.r.Clear.Under)
+			}
+			return err
 		})
-		if err != nil || !again {
+		if err != nil {
 			return err
 		}
+		touched.ready += ready
+		tasks = append(again, tasks[len(now):]...)
 	}
+	return nil
+}
+
+// together is how many tasks that wait are looked at in one transaction.
+const together = 20
+
+// lookAgain looks at a task that waits. It reports whether it is active now, and
+// whether there is more to look at.
+func lookAgain(tx *store.Tx, job, id store.RID) (freed, more bool, err error) {
+	t, err := taskAtPlace(tx, job, id)
+	if errors.Is(err, store.ErrNotFound) || err == nil && t.r.Clear.State != TaskBlocked {
+		return false, false, nil
+	}
+	if err != nil {
+		return false, false, err
+	}
+	met, wait := t.body.Met, t.body.Wait
+	freed, more, err = meet(tx, job, id, t.body)
+	switch {
+	case err != nil:
+		return false, false, err
+	case freed:
+		return true, false, t.move(tx, TaskActive)
+	case met == t.body.Met && wait == t.body.Wait:
+		return false, more, nil
+	}
+	return false, more, t.put(tx, TaskBlocked)
 }
 
 // settleWaits looks at everything that waits for a task, or, given the job, for tasks
@@ -142,8 +169,7 @@ func (s *Service) settleWait(ctx context.Context, space store.Space, at taskPlac
 func (s *Service) settleWaits(ctx context.Context, space store.Space, job, on store.RID, touched *touched) error {
 	var behind store.RID
 	for {
-		var page []store.RID
-		var tasks []rid
+		var page, tasks []store.RID
 		err := s.store.View(ctx, space, func(tx *store.Tx) error {
 			for r, err := range tx.Records(store.KindWait, on, behind) {
 				if err != nil {
@@ -153,7 +179,7 @@ func (s *Service) settleWaits(ctx context.Context, space store.Space, job, on st
 				if err := r.Decode(&w); err != nil {
 					return err
 				}
-				page, tasks = append(page, r.ID), append(tasks, w.Task)
+				page, tasks = append(page, r.ID), append(tasks, store.RID(w.Task))
 				if len(page) == chunk {
 					return nil
 				}
@@ -163,10 +189,8 @@ func (s *Service) settleWaits(ctx context.Context, space store.Space, job, on st
 		if err != nil || len(page) == 0 {
 			return err
 		}
-		for _, t := range tasks {
-			if err := s.settleWait(ctx, space, taskPlace{rid(job), t}, touched); err != nil {
-				return err
-			}
+		if err := s.settleWait(ctx, space, job, tasks, touched); err != nil {
+			return err
 		}
 		behind = page[len(page)-1]
 	}

@@ -73,7 +73,7 @@ func (s *Service) Poll(ctx context.Context, report compute.Report) (compute.Orde
 			s.benches.drop(at.space, at.pool, at.node)
 		}
 		if err != nil {
-			s.watched.failed(at.space, err)
+			s.watched.refused(at, len(report.Running), err)
 			return compute.Orders{}, err
 		}
 		if heard || !idle(&orders) {

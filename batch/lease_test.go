@@ -221,13 +221,17 @@ func TestLockedAccountRequeuesWithoutARetry(t *testing.T) {
 	if u.Nodes["unusable"] != 1 || u.Tasks["active"] != 1 || u.Pools != 1 || u.Jobs != 1 {
 		t.Errorf("usage = %+v", u)
 	}
+	// The agent kills what it runs and goes on asking.
+	h.boot, h.running = "after the lock", map[string]compute.TaskSpec{}
+	if _, err := h.try(); !errors.Is(err, fault.KeyUnavailable) {
+		t.Errorf("poll = %v, want %v", err, fault.KeyUnavailable)
+	}
 	w.keys.lock(w.acct.Space, false)
 	w.Wake(w.acct.Space)
 	w.eventually("the task is queued again", func() bool { return w.task("j", "t").State == "active" })
 	if n := w.nodes("p")[0]; n.State != "unusable" {
 		t.Errorf("node is %s, want unusable until its agent comes", n.State)
 	}
-	h.boot, h.running = "after the lock", map[string]compute.TaskSpec{}
 	orders := h.poll()
 	if len(orders.Start) != 1 || orders.Start[0].Run == run {
 		t.Fatalf("orders = %+v, want a new run", orders)
@@ -238,6 +242,38 @@ func TestLockedAccountRequeuesWithoutARetry(t *testing.T) {
 	}
 	if n := w.nodes("p")[0]; n.State != "running" || n.Error != nil {
 		t.Errorf("node = %+v, want it running", n)
+	}
+}
+
+func TestAgentThatMissedALockIsAskedForItsTask(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.addPool("p", 2)
+	nodes := w.refs()
+	deaf, other := w.hand(nodes[0]), w.hand(nodes[1])
+	deaf.poll()
+	w.addJob("j", "p")
+	w.addTask("j", "t")
+	run := deaf.poll().Start[0].Run
+	other.poll()
+	w.keys.lock(w.acct.Space, true)
+	w.Wake(w.acct.Space)
+	w.keys.lock(w.acct.Space, false)
+	w.Wake(w.acct.Space)
+	if orders := other.quick(); len(orders.Start) != 0 {
+		t.Fatalf("orders = %+v, want nothing while the first agent may still run it", orders)
+	}
+	if orders := deaf.quick(); len(orders.Stop) != 1 || orders.Stop[0] != run {
+		t.Fatalf("orders = %+v, want the run asked back", orders)
+	}
+	deaf.quick(stopped(run))
+	other.quick()
+	deaf.quick()
+	if len(deaf.running)+len(other.running) != 1 {
+		t.Error("the task does not run again")
+	}
+	if got := w.task("j", "t"); got.State != "running" || got.Execution.Requeues != 1 {
+		t.Errorf("task = %+v", got)
 	}
 }
 

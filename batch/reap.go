@@ -174,10 +174,8 @@ func (s *Service) sweepJob(ctx context.Context, space store.Space, id store.RID)
 	if err != nil {
 		return err
 	}
-	for _, t := range waits {
-		if err := s.settleWait(ctx, space, taskPlace{rid(id), rid(t)}, &after); err != nil {
-			return err
-		}
+	if err := s.settleWait(ctx, space, id, waits, &after); err != nil {
+		return err
 	}
 	if end {
 		if err := s.endIfDone(ctx, space, id); err != nil {

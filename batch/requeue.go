@@ -11,12 +11,14 @@ import (
 	"latchkey/store"
 )
 
-// watched knows which accounts were locked since their nodes were last looked at. All
-// that ran in one was killed, so before anything else happens there, it is queued
-// again.
+// watched knows which accounts were locked since their nodes were last looked at.
+// Their agents kill what they run, so before anything else happens there, it is queued
+// again: at once where the agent is known to have done so, and else when it says so.
 type watched struct {
 	mu    sync.Mutex
 	dirty map[store.Space]uint64
+	// idle are the nodes whose agents were refused since and said that they run nothing.
+	idle map[store.Space]map[store.RID]bool
 	// one guards the requeueing itself.
 	one sync.Mutex
 }
@@ -37,6 +39,30 @@ func (w *watched) failed(space store.Space, err error) {
 	}
 }
 
+// refused notes that a poll was refused because the key is away.
+func (w *watched) refused(at nodePlace, running int, err error) {
+	if !errors.Is(err, fault.KeyUnavailable) {
+		return
+	}
+	w.mark(at.space)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.idle == nil {
+		w.idle = map[store.Space]map[store.RID]bool{}
+	}
+	if w.idle[at.space] == nil {
+		w.idle[at.space] = map[store.RID]bool{}
+	}
+	// What it runs now, it kills when it reads the refusal; the next poll tells.
+	w.idle[at.space][at.node] = running == 0
+}
+
+func (w *watched) isIdle(at nodePlace) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.idle[at.space][at.node]
+}
+
 func (w *watched) state(space store.Space) uint64 {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -49,6 +75,7 @@ func (w *watched) clean(space store.Space, mark uint64) {
 	defer w.mu.Unlock()
 	if w.dirty[space] == mark {
 		delete(w.dirty, space)
+		delete(w.idle, space)
 	}
 }
 
@@ -82,8 +109,10 @@ func (s *Service) recovered(ctx context.Context, space store.Space) error {
 	return nil
 }
 
-// requeueAll queues everything again that runs in an account. Its nodes are unusable
-// until their agents come back.
+// requeueAll queues everything again that ran in an account when it was locked. Its
+// nodes are unusable until their agents come back. A task whose agent may not have
+// noticed yet is asked back from it, so that it never runs twice at once; its lease
+// sets an end to that.
 func (s *Service) requeueAll(ctx context.Context, space store.Space) error {
 	var places []nodePlace
 	err := s.store.View(ctx, space, func(tx *store.Tx) error {
@@ -104,12 +133,33 @@ func (s *Service) requeueAll(ctx context.Context, space store.Space) error {
 		return err
 	}
 	for _, at := range places {
-		if err := s.loseNode(ctx, at, "unusable", func(*nodeRecord, time.Time) bool { return true }); err != nil {
+		idle := s.watched.isIdle(at)
+		err := s.loseNode(ctx, at, "unusable", func(_ *nodeRecord, due time.Time) bool { return idle || !due.After(time.Now()) })
+		if err == nil && !idle {
+			err = s.askBack(ctx, at)
+		}
+		if err != nil {
 			return fmt.Errorf("requeueing after a lock: %w", err)
 		}
 	}
 	s.kick(space)
 	return nil
+}
+
+// askBack asks the agent of a node for everything that it runs.
+func (s *Service) askBack(ctx context.Context, at nodePlace) error {
+	return s.store.Update(ctx, at.space, func(tx *store.Tx) error {
+		n, err := node(tx, at.pool, at.node)
+		if errors.Is(err, store.ErrNotFound) {
+			return nil
+		}
+		if err != nil || n.body.Boot == "" || n.body.Lost != "" {
+			return err
+		}
+		n.stopRuns(stopRequeue)
+		n.body.Lost, n.body.Ready = "unusable", false
+		return n.put(tx, n.r.Clear.Due)
+	})
 }
 
 // loseNode ends everything on a node that is without its agent, if lost still says so

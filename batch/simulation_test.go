@@ -31,7 +31,7 @@ func TestNoTaskCompletesTwiceAndNoneIsForgotten(t *testing.T) {
 	live := map[string]int{}
 	overlaps := 0
 
-	ctx, cancel := context.WithTimeout(w.ctx, 20*time.Second)
+	ctx, cancel := context.WithTimeout(w.ctx, time.Minute)
 	defer cancel()
 	var wait sync.WaitGroup
 	for i, n := range w.refs() {

@@ -72,7 +72,7 @@ func (s *Service) settleTouched(ctx context.Context, space store.Space, t *touch
 	var after touched
 	err := func() error {
 		for _, at := range t.waits {
-			if err := s.settleWait(ctx, space, at, &after); err != nil {
+			if err := s.settleWait(ctx, space, store.RID(at.Job), []store.RID{store.RID(at.Task)}, &after); err != nil {
 				return err
 			}
 		}
