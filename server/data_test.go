@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"latchkey/resource"
 	"latchkey/server"
 )
 
@@ -59,20 +60,21 @@ func TestDataDirectoryIsPrivate(t *testing.T) {
 	}
 }
 
-func TestFirstCredentialsAreKept(t *testing.T) {
+func TestCredentialsAreKeptForTheOwnerAlone(t *testing.T) {
 	t.Parallel()
 	d := mustOpen(t, t.TempDir())
 	defer d.Close()
 	if _, err := d.Credentials(); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("Credentials before the first start = %v, want that they do not exist", err)
 	}
-	first, made, err := d.FirstCredentials()
-	if err != nil || !made {
-		t.Fatalf("FirstCredentials = made %t, %v", made, err)
+	kept := server.Credentials{
+		TenantID: resource.NewGUID(), SubscriptionID: resource.NewGUID(), ClientID: resource.NewGUID(), ClientSecret: "s",
 	}
-	again, made, err := d.FirstCredentials()
-	if err != nil || made || again != first {
-		t.Errorf("second FirstCredentials = made %t, %v, same %t; want the first ones", made, err, again == first)
+	if err := d.KeepCredentials(kept); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := d.Credentials(); err != nil || got != kept {
+		t.Errorf("Credentials = %v, want what was kept", err)
 	}
 	info, err := os.Stat(d.CredentialsFile())
 	if err != nil || info.Mode().Perm() != 0o600 {
@@ -82,8 +84,8 @@ func TestFirstCredentialsAreKept(t *testing.T) {
 		if err := os.WriteFile(d.CredentialsFile(), []byte(damaged), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if _, _, err := d.FirstCredentials(); err == nil {
-			t.Errorf("credentials file %q was accepted or replaced, want an error", damaged)
+		if _, err := d.Credentials(); err == nil {
+			t.Errorf("credentials file %q was accepted, want an error", damaged)
 		}
 	}
 }

@@ -18,7 +18,8 @@ func setup(t *testing.T, cloud string) server.Info {
 	t.Helper()
 	d := mustOpen(t, filepath.Join(t.TempDir(), "with space"))
 	t.Cleanup(func() { d.Close() })
-	if _, _, err := d.FirstCredentials(); err != nil {
+	creds := server.Credentials{TenantID: resource.NewGUID(), SubscriptionID: resource.NewGUID(), ClientID: resource.NewGUID(), ClientSecret: "s"}
+	if err := d.KeepCredentials(creds); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := front.OpenAuthority(d.Root(), resource.Azure(), slog.New(slog.DiscardHandler)); err != nil {

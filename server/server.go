@@ -59,6 +59,7 @@ func (s *Server) Run(ctx context.Context, ready func(Info) error) error {
 	}
 	defer services.close()
 	info := s.info(data, f, services)
+	info.StartedMS = time.Since(began).Milliseconds()
 
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -76,7 +77,6 @@ func (s *Server) Run(ctx context.Context, ready func(Info) error) error {
 		}
 	})
 	defer os.Remove(data.RunFile())
-	info.StartedMS = time.Since(began).Milliseconds()
 	if err := WriteInfo(data.RunFile(), info); err != nil {
 		cancel(fmt.Errorf("saying where the service is: %w", err))
 	} else if ready != nil {

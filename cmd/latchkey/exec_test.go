@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"latchkey/resource"
 	"latchkey/server"
 )
 
@@ -18,8 +19,8 @@ func TestAskIdentityReadsEveryAnswer(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer data.Close()
-	creds, _, err := data.FirstCredentials()
-	if err != nil {
+	creds := server.Credentials{TenantID: resource.NewGUID(), SubscriptionID: resource.NewGUID(), ClientID: resource.NewGUID(), ClientSecret: "s"}
+	if err := data.KeepCredentials(creds); err != nil {
 		t.Fatal(err)
 	}
 	want := server.Identity{Endpoint: "http://e", Header: "h", PodHost: "http://p", ClientID: "c", TenantID: "t"}
