@@ -17,7 +17,7 @@ func TestBadInputGetsAzuresAnswer(t *testing.T) {
 	w.makeJob("j1", "p1")
 	arm, accounts := management+w.group, "/providers/Microsoft.Batch/batchAccounts/"
 	plain := http.Header{"Content-Type": {"text/plain"}}
-	long := strings.Repeat("x", 5<<20)
+	long := strings.Repeat("x", 9<<20)
 	for _, c := range []struct {
 		name, method, url string
 		body              any
