@@ -18,7 +18,7 @@ func setup(t *testing.T, cloud string) server.Info {
 	t.Helper()
 	d := mustOpen(t, filepath.Join(t.TempDir(), "with space"))
 	t.Cleanup(func() { d.Close() })
-	creds := server.Credentials{TenantID: resource.NewGUID(), SubscriptionID: resource.NewGUID(), ClientID: resource.NewGUID(), ClientSecret: "s"}
+	creds := server.Credentials{TenantID: resource.NewGUID(), SubscriptionID: resource.NewGUID(), ClientID: resource.NewGUID(), ClientSecret: "a-secret-of-a-test"}
 	if err := d.KeepCredentials(creds); err != nil {
 		t.Fatal(err)
 	}

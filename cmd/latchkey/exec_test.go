@@ -19,7 +19,7 @@ func TestAskIdentityReadsEveryAnswer(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer data.Close()
-	creds := server.Credentials{TenantID: resource.NewGUID(), SubscriptionID: resource.NewGUID(), ClientID: resource.NewGUID(), ClientSecret: "s"}
+	creds := server.Credentials{TenantID: resource.NewGUID(), SubscriptionID: resource.NewGUID(), ClientID: resource.NewGUID(), ClientSecret: "a-secret-of-a-test"}
 	if err := data.KeepCredentials(creds); err != nil {
 		t.Fatal(err)
 	}
