@@ -39,6 +39,9 @@ func (l Layout) Nodes() string { return l.in("nodes") }
 // directory.
 func (l Layout) Client() string { return l.in("client") }
 
+// Public has what every task may read: the certificates to trust.
+func (l Layout) Public() string { return l.in("public") }
+
 // CAFile is the certificate of the local authority.
 func (l Layout) CAFile() string { return l.in("root", "ca.pem") }
 
@@ -122,6 +125,7 @@ func OpenData(dir string) (*Data, error) {
 		{d.Audit(), 0o700},
 		{d.Client(), 0o700},
 		{d.Nodes(), 0o711},
+		{d.Public(), 0o755},
 	} {
 		if err := makeDir(sub.dir, sub.mode); err != nil {
 			d.Close()

@@ -181,8 +181,11 @@ func (s *services) batchAccount(ctx context.Context, name, region string) (batch
 // makeServices makes the nodes' provider and the identity endpoint, which need the
 // listeners' addresses.
 func (s *services) makeServices(outside *front.Front) (err error) {
+	here := Info{Data: string(s.data.Layout), Cloud: cloudName(s.cfg.Cloud), Proxy: outside.ProxyAddr(), CAFile: s.data.CAFile()}
 	s.nodes, err = compute.NewLocal(compute.Config{
-		Dir: s.data.Nodes(), Source: s.batch, Logger: s.log, Hide: []string{string(s.data.Layout)}, HTTP: outside.Client(),
+		Dir: s.data.Nodes(), Source: s.batch, Logger: s.log, HTTP: outside.Client(),
+		Hide: []string{string(s.data.Layout)}, Show: []string{s.data.Public()},
+		TaskEnv: here.taskEnvironment(func(err error) { s.log.Error("a node boots", "err", err) }),
 	})
 	if err != nil {
 		return err
