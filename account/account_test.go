@@ -200,10 +200,10 @@ func TestSystemAssignedIdentityHoldsTheKey(t *testing.T) {
 		before, err := w.accounts.Account(ctx, w.at("acct1"))
 		w.must(err)
 		_, err = update(*customer(first))
-		wantFault(t, err, fault.KeyRefused, "get and wrapKey and unwrapKey", "vault1")
+		wantFault(t, err, fault.KeyRefused, "get, wrapKey, unwrapKey", "vault1")
 		w.grant("vault1", a.Identity.PrincipalID, "get", "wrapKey")
 		_, err = update(*customer(first))
-		wantFault(t, err, fault.KeyRefused, "permission unwrapKey on")
+		wantFault(t, err, fault.KeyRefused, ": unwrapKey. Grant")
 		if now, err := w.accounts.Account(ctx, w.at("acct1")); err != nil || fmt.Sprint(now) != fmt.Sprint(before) {
 			t.Errorf("a refused change left %+v, %v, want %+v", now, err, before)
 		}
@@ -256,7 +256,7 @@ func TestUserAssignedIdentityHoldsTheKeyFromTheStart(t *testing.T) {
 		id := w.key("vault1", "k1")
 		in := account.Creation{Location: "westus2", Change: account.Change{Identity: users(u1.ResourceID, u2.ResourceID), Encryption: customer(id)}}
 		_, _, err := w.accounts.Put(ctx, w.owner, w.at("acct1"), in)
-		wantFault(t, err, fault.KeyRefused, "get and wrapKey and unwrapKey", "user1")
+		wantFault(t, err, fault.KeyRefused, "get, wrapKey, unwrapKey", "user1")
 		// Any of the account's identities will do.
 		w.grant("vault1", u2.PrincipalID, "get", "wrapKey", "unwrapKey")
 		a, created, err := w.accounts.Put(ctx, w.owner, w.at("acct1"), in)

@@ -145,7 +145,7 @@ func (c *client) roundTrip(ctx context.Context, id KeyID) error {
 		// Any bytes of a key's length do: a vault looks at the permission first.
 		_, unwrapErr := c.unwrap(ctx, id, make([]byte, 256))
 		if missing(unwrapErr) {
-			return &refusal{PermissionMissing, opWrap + " and " + opUnwrap}
+			return &refusal{PermissionMissing, opWrap + ", " + opUnwrap}
 		}
 		return err
 	}
@@ -212,7 +212,7 @@ func examine(b azkeys.KeyBundle, now time.Time) error {
 		}
 	}
 	if len(lacks) > 0 {
-		return &refusal{OperationNotAllowed, strings.Join(lacks, " and ")}
+		return &refusal{OperationNotAllowed, strings.Join(lacks, ", ")}
 	}
 	return nil
 }

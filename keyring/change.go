@@ -80,7 +80,7 @@ func (r *Ring) permissions(ctx context.Context, c *client, id KeyID) error {
 		// It has been granted between two questions.
 		return &outage{errors.New("its answers changed while it was asked")}
 	}
-	return &refusal{PermissionMissing, strings.Join(lacks, " and ")}
+	return &refusal{PermissionMissing, strings.Join(lacks, ", ")}
 }
 
 // wrapAll wraps account keys for a new custody and looks whether they come back. The

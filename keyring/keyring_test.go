@@ -159,19 +159,19 @@ func TestEveryRefusalLocksAtOnceAndItsEndOpens(t *testing.T) {
 		take, give func(v *rogue)
 	}{
 		"permission get": {
-			keyring.PermissionMissing, "permission get on",
+			keyring.PermissionMissing, ": get. Grant",
 			func(v *rogue) { v.grants["get"] = false }, func(v *rogue) { v.grants["get"] = true },
 		},
 		"permission wrapKey": {
-			keyring.PermissionMissing, "permission wrapKey on",
+			keyring.PermissionMissing, ": wrapKey. Grant",
 			func(v *rogue) { v.grants["wrapKey"] = false }, func(v *rogue) { v.grants["wrapKey"] = true },
 		},
 		"permission unwrapKey": {
-			keyring.PermissionMissing, "permission unwrapKey on",
+			keyring.PermissionMissing, ": unwrapKey. Grant",
 			func(v *rogue) { v.grants["unwrapKey"] = false }, func(v *rogue) { v.grants["unwrapKey"] = true },
 		},
 		"whole policy": {
-			keyring.PermissionMissing, "get and wrapKey and unwrapKey",
+			keyring.PermissionMissing, "get, wrapKey, unwrapKey",
 			func(v *rogue) { clear(v.grants) },
 			func(v *rogue) { v.grants["get"], v.grants["wrapKey"], v.grants["unwrapKey"] = true, true, true },
 		},
@@ -195,8 +195,8 @@ func TestEveryRefusalLocksAtOnceAndItsEndOpens(t *testing.T) {
 			keyring.KeyNotFound, "does not exist in its vault",
 			func(v *rogue) { v.keys["k2"] = v.keys["k1"]; delete(v.keys, "k1") }, func(v *rogue) { v.keys["k1"] = v.keys["k2"] },
 		},
-		"operation unwrapKey": {
-			keyring.OperationNotAllowed, "operation unwrapKey",
+		": unwrapKey. Permit": {
+			keyring.OperationNotAllowed, ": unwrapKey. Permit",
 			func(v *rogue) { v.newest("k1").ops = []string{"wrapKey"} }, func(v *rogue) { v.newest("k1").ops = []string{"wrapKey", "unwrapKey"} },
 		},
 		"vault deleted": {

@@ -58,7 +58,7 @@ var sentences = map[Reason]string{
 	NetworkDenied:       "The firewall of the key vault {vault} does not let the service in ({what}). Allow trusted services or the service's address.",
 	SoftDeleteOff:       "Soft delete is not on for the key vault {vault}. Turn it on: without it a deleted key, and all data under it, is lost for good.",
 	PurgeProtectionOff:  "Purge protection is not on for the key vault {vault}. Turn it on: without it a purged key, and all data under it, is lost for good.",
-	PermissionMissing:   "The managed identity {identity} lacks the key permission {what} on the key vault {vault}. Grant get, wrapKey and unwrapKey by an access policy, or by a role if the vault uses RBAC.",
+	PermissionMissing:   "The managed identity {identity} lacks a permission on the keys of the vault {vault}: {what}. Grant get, wrapKey and unwrapKey by an access policy, or by a role if the vault uses RBAC.",
 	KeyNotFound:         "The key {key} does not exist in its vault. If it was deleted, recover it.",
 	KeyDeleted:          "The key {key} has been deleted. Recover it to get the account back.",
 	KeyDisabled:         "The key {key} is disabled. Enable it.",
@@ -66,7 +66,7 @@ var sentences = map[Reason]string{
 	KeyExpired:          "The key {key} has expired: its expiration date was {what}. Move the date, or set a newer key.",
 	KeyTypeNotSupported: "The key {key} is of type {what}. Only RSA keys can be customer-managed keys.",
 	KeySizeNotSupported: "The key {key} has {what} bits. Only RSA keys of 2048, 3072 and 4096 bits can be customer-managed keys.",
-	OperationNotAllowed: "The key {key} does not permit the operation {what}. Permit wrapKey and unwrapKey on the key.",
+	OperationNotAllowed: "The key {key} does not permit an operation that is needed: {what}. Permit wrapKey and unwrapKey on the key.",
 	KeyMismatch:         "The key {key} does not open what it has wrapped ({what}).",
 }
 

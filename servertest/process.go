@@ -25,12 +25,16 @@ type Process struct {
 	Ready time.Duration
 }
 
+// binaryDir is where Binary built; empty if it did not.
+var binaryDir string
+
 // Binary builds the program once for all tests of a package and returns its path.
 var Binary = sync.OnceValues(func() (string, error) {
 	dir, err := os.MkdirTemp("", "latchkey-binary")
 	if err != nil {
 		return "", err
 	}
+	binaryDir = dir
 	path := filepath.Join(dir, "latchkey")
 	build := exec.Command("go", "build", "-trimpath", "-o", path, "latchkey/cmd/latchkey")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
@@ -39,6 +43,14 @@ var Binary = sync.OnceValues(func() (string, error) {
 	}
 	return path, nil
 })
+
+// RemoveBinary removes what Binary built; a package that uses it calls this after its
+// tests.
+func RemoveBinary() {
+	if binaryDir != "" {
+		os.RemoveAll(binaryDir)
+	}
+}
 
 // Launch starts the program on a data directory and waits until it is ready. It is
 // killed when the test ends.
