@@ -22,7 +22,7 @@ func TestTasksReachTheCloudsNames(t *testing.T) {
 	w := newWorld(t)
 	w.makePool("p1", 1, 1)
 	w.makeJob("j1", "p1")
-	w.addTasks("j1", "t", "/bin/sh -c 'curl -sS -o /dev/null -w \"%%{http_code}\" "+w.data+"/jobs; echo; env'", 0, 1)
+	w.addTasks("j1", "t", "/bin/sh -c 'curl -sS -o /dev/null -w \"%{http_code}\" "+w.data+"/jobs; echo; env'", 0, 1)
 	w.eventually("the task completed", func() bool { return w.counts("j1").Completed == 1 })
 	resp, err := w.Do(context.Background(), http.MethodGet, w.data+"/jobs/j1/tasks/t0/files/stdout.txt?"+dataVersion, nil, nil)
 	if err != nil {
