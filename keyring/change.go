@@ -78,7 +78,7 @@ func (r *Ring) permissions(ctx context.Context, c *client, id KeyID) error {
 	}
 	if len(lacks) == 0 {
 		// It has been granted between two questions.
-		return &outage{errors.New("its answers changed while it was asked")}
+		return &outage{errUnsteady}
 	}
 	return &refusal{PermissionMissing, strings.Join(lacks, ", ")}
 }

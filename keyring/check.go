@@ -147,6 +147,9 @@ func jitter(d time.Duration) time.Duration {
 	return d - d/5 + mathrand.N(max(2*d/5, 1))
 }
 
+// errUnsteady: a vault said no to something and, asked again, yes to everything.
+var errUnsteady = errors.New("its answers changed while it was asked")
+
 // check asks about one account and acts on the answer, which it returns: nil, a
 // refusal or an outage.
 func (r *Ring) check(ctx context.Context, e *entry) error {
@@ -173,7 +176,7 @@ func (r *Ring) check(ctx context.Context, e *entry) error {
 	}
 	opened, answer := r.question(ctx, e, &w, known)
 	var no *refusal
-	if errors.As(answer, &no) && ctx.Err() == nil {
+	if (errors.As(answer, &no) || errors.Is(answer, errUnsteady)) && ctx.Err() == nil {
 		// One more question at once, with a new token: a no has consequences, and may
 		// have been a slip between two changes of the owner's.
 		r.asker.forget(w.KeyID, w.Custody.Identity)
