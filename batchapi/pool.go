@@ -185,17 +185,25 @@ type counts struct {
 	Unknown             int `json:"unknown"`
 	Unusable            int `json:"unusable"`
 	WaitingForStartTask int `json:"waitingForStartTask"`
-	UpgradingOS         int `json:"upgradingOS"`
-	Deallocated         int `json:"deallocated"`
-	Deallocating        int `json:"deallocating"`
-	Total               int `json:"total"`
+	// These came with later versions; no node of ours is ever in these states.
+	UpgradingOS  *int `json:"upgradingOS,omitempty"`
+	Deallocated  *int `json:"deallocated,omitempty"`
+	Deallocating *int `json:"deallocating,omitempty"`
+	Total        int  `json:"total"`
 }
 
-func countsOut(by map[string]int) counts {
+func countsOut(version string, by map[string]int) counts {
 	c := counts{
 		Creating: by["creating"], Idle: by["idle"], Offline: by["offline"], Rebooting: by["rebooting"], Reimaging: by["reimaging"],
 		Running: by["running"], Starting: by["starting"], StartTaskFailed: by["starttaskfailed"], LeavingPool: by["leavingpool"],
 		Unknown: by["unknown"], Unusable: by["unusable"], WaitingForStartTask: by["waitingforstarttask"],
+	}
+	none := new(int)
+	if version >= "2024-02-01" {
+		c.UpgradingOS = none
+	}
+	if version >= "2024-07-01" {
+		c.Deallocated, c.Deallocating = none, none
 	}
 	for _, n := range by {
 		c.Total += n
@@ -204,8 +212,9 @@ func countsOut(by map[string]int) counts {
 }
 
 func (d *Door) nodeCounts(r *http.Request, who identity.Caller) (rest.Reply, error) {
+	version := rest.Query(r, "api-version")
 	return list(r, "poolnodecounts", func(c batch.NodeCounts) nodeCountsOut {
-		return nodeCountsOut{c.PoolID, countsOut(c.Dedicated), countsOut(c.LowPriority)}
+		return nodeCountsOut{c.PoolID, countsOut(version, c.Dedicated), countsOut(version, c.LowPriority)}
 	}, func(l batch.List[batch.NodeCounts]) ([]batch.NodeCounts, string, error) {
 		return d.Batch.NodeCounts(r.Context(), who, account(r), l)
 	})

@@ -103,7 +103,7 @@ func (d *Door) addTasks(r *http.Request, who identity.Caller) (rest.Reply, error
 		}
 		t := a.Task
 		out[at[i]] = addedOut{
-			Status: "Success", TaskID: t.ID, ETag: eTag(t.Modified), LastModified: lastModified(t.Modified),
+			Status: "success", TaskID: t.ID, ETag: eTag(t.Modified), LastModified: lastModified(t.Modified),
 			Location: account(r).URL + taskPath(t.JobID, t.ID),
 		}
 	}
@@ -119,9 +119,9 @@ func refusedOut(r *http.Request, id string, err error) addedOut {
 	if !ok {
 		f = fault.InternalError.New("")
 	}
-	out := addedOut{Status: "ClientError", TaskID: id, Error: rest.Batch.Body(r, f, rest.RequestID(r))}
+	out := addedOut{Status: "clienterror", TaskID: id, Error: rest.BatchFailure(f, rest.RequestID(r))}
 	if f.Code.Status >= 500 {
-		out.Status = "ServerError"
+		out.Status = "servererror"
 	}
 	return out
 }

@@ -103,34 +103,41 @@ var Graph = Style{
 	NoMethod:              fault.MethodNotAllowed,
 }
 
-// Batch is the style of Batch's data plane: code and message without an envelope,
-// details as values, request id and time in the message.
+// A BatchError is a failure as Batch's data plane tells it: details as values, request
+// id and time in the message.
+type BatchError struct {
+	Code    string       `json:"code"`
+	Message batchMessage `json:"message"`
+	Values  []batchValue `json:"values,omitempty"`
+}
+
+type batchMessage struct {
+	Lang  string `json:"lang"`
+	Value string `json:"value"`
+}
+
+type batchValue struct {
+	Key   string `json:"key"`
+	Value string `json:"value"`
+}
+
+// BatchFailure writes a failure that is told inside of another answer.
+func BatchFailure(f *fault.Fault, requestID string) BatchError {
+	e := BatchError{Code: f.Code.Name, Message: batchMessage{"en-US", f.Message + "\nRequestId:" + requestID + "\nTime:" +
+		time.Now().UTC().Format("2006-01-02T15:04:05.0000000Z")}}
+	for _, d := range f.Details {
+		e.Values = append(e.Values, batchValue(d))
+	}
+	return e
+}
+
+// Batch is the style of Batch's data plane: code and message without an envelope.
 var Batch = Style{
 	Body: func(r *http.Request, f *fault.Fault, id string) any {
-		type message struct {
-			Lang  string `json:"lang"`
-			Value string `json:"value"`
-		}
-		type value struct {
-			Key   string `json:"key"`
-			Value string `json:"value"`
-		}
-		type failure struct {
-			Metadata string  `json:"odata.metadata"`
-			Code     string  `json:"code"`
-			Message  message `json:"message"`
-			Values   []value `json:"values,omitempty"`
-		}
-		e := failure{
-			Metadata: "https://" + r.Host + "/$metadata#Microsoft.Azure.Batch.Protocol.Entities.Container.errors/@Element",
-			Code:     f.Code.Name,
-			Message: message{"en-US", f.Message + "\nRequestId:" + id + "\nTime:" +
-				time.Now().UTC().Format("2006-01-02T15:04:05.0000000Z")},
-		}
-		for _, d := range f.Details {
-			e.Values = append(e.Values, value(d))
-		}
-		return e
+		return struct {
+			Metadata string `json:"odata.metadata"`
+			BatchError
+		}{"https://" + r.Host + "/$metadata#Microsoft.Azure.Batch.Protocol.Entities.Container.errors/@Element", BatchFailure(f, id)}
 	},
 	ContentType:           "application/json;odata=minimalmetadata",
 	RequestID:             []string{"request-id"},

@@ -106,7 +106,7 @@ func (l *load) add(ctx context.Context, w *world, prefix string) {
 		}
 		l.mu.Lock()
 		for _, a := range added.Value {
-			if a.Status == "Success" {
+			if a.Status == "success" {
 				l.acked[a.TaskID] = true
 			}
 		}

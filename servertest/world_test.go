@@ -203,7 +203,7 @@ func (w *world) addTasks(job, prefix, command string, from, n int) {
 		}
 		w.batch(http.MethodPost, "/jobs/"+job+"/addtaskcollection", object{"value": tasks}, &added)
 		for _, a := range added.Value {
-			if a.Status != "Success" {
+			if a.Status != "success" {
 				w.t.Fatalf("adding task %s: %s", a.TaskID, a.Status)
 			}
 		}
