@@ -45,3 +45,11 @@ func rootKey(path string, fresh bool) ([]byte, error) {
 	}
 	return key, nil
 }
+
+// wrongRoot says what it means that records do not open under a root key.
+func wrongRoot(err error, path string) error {
+	if errors.Is(err, envelope.ErrOtherKey) {
+		return fmt.Errorf("the root key %s is not the one that this directory was sealed under; put the right one back, nothing was changed", path)
+	}
+	return err
+}

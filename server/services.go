@@ -72,11 +72,12 @@ func build(ctx context.Context, cfg Config, data *Data, outside *front.Front) (_
 // accounts' wrapped keys. A wrong root key is noticed here, before anything is
 // written.
 func (s *services) openStores(ctx context.Context, client *http.Client) error {
-	platform, err := rootKey(filepath.Join(s.data.Root(), "platform.key"), empty(s.data.Store()))
+	platformFile, masterFile := filepath.Join(s.data.Root(), "platform.key"), filepath.Join(s.data.Root(), "vault.key")
+	platform, err := rootKey(platformFile, empty(s.data.Store()))
 	if err != nil {
 		return err
 	}
-	master, err := rootKey(filepath.Join(s.data.Root(), "vault.key"), empty(s.data.Vault()))
+	master, err := rootKey(masterFile, empty(s.data.Vault()))
 	if err != nil {
 		return err
 	}
@@ -96,6 +97,13 @@ func (s *services) openStores(ctx context.Context, client *http.Client) error {
 		CheckInterval: s.cfg.CheckInterval, OutageGrace: s.cfg.OutageGrace, Log: s.log,
 	})
 	records := store.New(s.rows, s.ring)
+	if err := records.Check(ctx, store.Space{}); err != nil {
+		return wrongRoot(err, platformFile)
+	}
+	vaultRecords := store.New(s.vaultRows, keyring.Fixed(master, "vaults"))
+	if err := vaultRecords.Check(ctx, store.Space{}); err != nil {
+		return wrongRoot(err, masterFile)
+	}
 	// A secret that cannot be read is made anew; what it opens is on this machine.
 	creds, err := s.data.Credentials()
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
@@ -116,7 +124,7 @@ func (s *services) openStores(ctx context.Context, client *http.Client) error {
 	}
 	s.subscriptions = subscription.New(subscription.Config{Store: records, Directory: s.directory, Log: s.log})
 	s.vaults = vault.New(vault.Config{
-		Store: store.New(s.vaultRows, keyring.Fixed(master, "vaults")), Cloud: s.cfg.Cloud, Directory: s.directory,
+		Store: vaultRecords, Cloud: s.cfg.Cloud, Directory: s.directory,
 		Audit: s.audit, Location: regionOf(vault.Type), Log: s.log,
 	})
 	s.accounts = account.New(account.Config{

@@ -16,6 +16,7 @@
 package store
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"encoding/binary"
@@ -159,6 +160,24 @@ func (s *Store) Count(ctx context.Context, space Space, kind Kind, under RID, st
 // DeleteSpace removes every record of a space. It needs no key.
 func (s *Store) DeleteSpace(ctx context.Context, space Space) error {
 	return s.driver.DeleteRange(ctx, space[:], after(space[:]))
+}
+
+// Check opens a record of a space, if there is one, and says whether the space's key
+// is the one that it was sealed under. A name that is looked up under a wrong key is
+// merely not found, so who opens a store asks this before anything is written.
+func (s *Store) Check(ctx context.Context, space Space) error {
+	sealer, err := s.keys.Sealer(space)
+	if err != nil {
+		return err
+	}
+	defer release(sealer)
+	prefix := append(bytes.Clone(space[:]), rowRecord)
+	rows, err := s.driver.Scan(ctx, prefix, after(prefix), 1)
+	if err != nil || len(rows) == 0 {
+		return err
+	}
+	_, err = openRow(sealer, space, rows[0])
+	return err
 }
 
 var lastSequence atomic.Uint64
