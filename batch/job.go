@@ -218,8 +218,8 @@ func (s *Service) AddJob(ctx context.Context, who identity.Caller, acct Account,
 		if err != nil {
 			return err
 		}
-		body := &jobRecord{JobSpec: spec, Modified: store.NextSequence(), StateAt: now()}
 		id := store.NewRID()
+		body := &jobRecord{JobSpec: spec, Modified: id.Sequence(), StateAt: moment(id.Sequence())}
 		r, err := tx.InsertAt(store.KindJob, store.RID{}, id, spec.ID, body.fields(JobActive, under, id), body)
 		if errors.Is(err, store.ErrExists) {
 			if j, err := job(tx, spec.ID); err == nil && j.r.Clear.State == JobDeleting {

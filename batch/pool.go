@@ -372,15 +372,16 @@ func (s *Service) AddPool(ctx context.Context, who identity.Caller, acct Account
 		if count >= maxPools {
 			return fault.PoolQuotaReached.New("The account has reached its quota of %d pools.", maxPools)
 		}
-		p := &poolRecord{PoolSpec: spec, Modified: store.NextSequence(), StateAt: now(), Allocation: Steady, AllocationAt: now()}
-		r, err := tx.Insert(store.KindPool, store.RID{}, spec.ID, poolFields(PoolActive, p), p)
+		id = store.NewRID()
+		made := moment(id.Sequence())
+		p := &poolRecord{PoolSpec: spec, Modified: id.Sequence(), StateAt: made, Allocation: Steady, AllocationAt: made}
+		r, err := tx.InsertAt(store.KindPool, store.RID{}, id, spec.ID, poolFields(PoolActive, p), p)
 		if errors.Is(err, store.ErrExists) {
 			return s.poolTaken(tx, spec.ID)
 		}
 		if err != nil {
 			return err
 		}
-		id = r.ID
 		if _, err := resize(tx, r, p, nil, "requeue"); err != nil {
 			return err
 		}

@@ -168,8 +168,12 @@ func (d *Door) getFile(r *http.Request, who identity.Caller) (reply rest.Reply, 
 	}
 	reply = rest.Status(http.StatusOK)
 	if partial {
-		reply = rest.Status(http.StatusPartialContent).
-			With("Content-Range", fmt.Sprintf("bytes %d-%d/%d", from, from+length-1, f.Size))
+		// Azure's clients ask with ocp-range and take 200 only; what asks with Range
+		// wants 206 to know that it was understood.
+		if r.Header.Get("Ocp-Range") == "" {
+			reply = rest.Status(http.StatusPartialContent)
+		}
+		reply = reply.With("Content-Range", fmt.Sprintf("bytes %d-%d/%d", from, from+length-1, f.Size))
 	}
 	reply = describe(r, reply, f).With("Content-Length", strconv.FormatInt(length, 10))
 	reply.Stream = func(w io.Writer) error {

@@ -59,7 +59,7 @@ func selection(r *http.Request, of reflect.Type) ([]string, error) {
 		name = strings.TrimSpace(name)
 		// What lies below a property is selected with it.
 		name, _, _ = strings.Cut(name, "/")
-		if _, ok := property(of, name); !ok {
+		if _, ok := property(of, name); !ok && !isUnbuilt(of, name) {
 			return nil, badQuery("$select", text, fmt.Sprintf("There is no property %q.", name))
 		}
 		names = append(names, name)

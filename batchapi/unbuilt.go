@@ -2,6 +2,9 @@ package batchapi
 
 import (
 	"net/http"
+	"reflect"
+	"slices"
+	"strings"
 
 	"latchkey/fault"
 	"latchkey/identity"
@@ -50,4 +53,23 @@ func (d *Door) unbuiltRoutes() {
 				With("Operation", operation)
 		})
 	}
+}
+
+// unbuiltProperties are the properties of the protocol that nothing here has yet. They
+// may be selected, and are absent.
+var unbuiltProperties = map[reflect.Type][]string{
+	reflect.TypeFor[poolOut](): {
+		"autoScaleFormula", "autoScaleEvaluationInterval", "autoScaleRun", "applicationPackageReferences", "applicationLicenses",
+		"stats", "mountConfiguration", "resourceTags",
+	},
+	reflect.TypeFor[jobOut](): {"jobManagerTask", "jobPreparationTask", "jobReleaseTask", "networkConfiguration", "stats"},
+	reflect.TypeFor[taskOut](): {
+		"containerSettings", "outputFiles", "multiInstanceSettings", "stats", "applicationPackageReferences",
+		"authenticationTokenSettings",
+	},
+	reflect.TypeFor[nodeOut](): {"endpointConfiguration"},
+}
+
+func isUnbuilt(of reflect.Type, name string) bool {
+	return slices.ContainsFunc(unbuiltProperties[of], func(one string) bool { return strings.EqualFold(one, name) })
 }
