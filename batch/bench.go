@@ -32,7 +32,7 @@ type seat struct {
 	// wake holds one token. hungry says that the node waits with free slots.
 	wake    chan struct{}
 	hungry  bool
-	waiting int
+	waiting bool
 }
 
 // seat returns the seat of a node, which is kept until leave was called as often.
@@ -89,6 +89,13 @@ func (s *seat) sit(hungry bool) {
 	s.mu.Unlock()
 }
 
+// wait says whether a poll of the node waits.
+func (s *seat) wait(waiting bool) {
+	s.mu.Lock()
+	s.waiting = waiting
+	s.mu.Unlock()
+}
+
 // rouse puts the token in, if it is not there already.
 func (s *seat) rouse() {
 	select {
@@ -138,14 +145,14 @@ func (b *benches) wakeHungry(space store.Space, pool store.RID, n int) {
 	}
 }
 
-// hungry counts the other nodes of a pool that wait with free slots.
+// hungry counts the nodes of a pool that wait with free slots and have found no work.
 func (b *benches) hungry(space store.Space, pool store.RID) int {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	n := 0
 	for _, s := range b.seats[benchKey{space, pool}] {
 		s.mu.Lock()
-		if s.hungry {
+		if s.hungry && s.waiting {
 			n++
 		}
 		s.mu.Unlock()

@@ -76,6 +76,8 @@ type run struct {
 	Slots     int
 	// Preparing says that its process was not started yet.
 	Preparing bool `json:",omitempty"`
+	// Ahead is when it was handed out beyond the node's free slots.
+	Ahead time.Time `json:",omitzero"`
 	// Stop says what becomes of the task when the agent has ended the run: queued
 	// again, ended, or nothing, because it was ended or deleted already.
 	Stop string `json:",omitempty"`
@@ -85,6 +87,9 @@ const (
 	stopRequeue   = "requeue"
 	stopTerminate = "terminate"
 	stopOrphan    = "orphan"
+	// stopReturn takes back what was handed out ahead and has not begun: as if nothing
+	// had been.
+	stopReturn = "return"
 )
 
 type taskPlace struct{ Job, Task rid }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"time"
 
 	"latchkey/compute"
 	"latchkey/store"
@@ -54,6 +55,9 @@ func (x *exchange) hear() error {
 			if err := x.prepared(r, p); err != nil {
 				return err
 			}
+		case there && r.Stop == "" && !r.Ahead.IsZero() && x.now.Sub(r.Ahead) >= aheadBack:
+			x.changed = true
+			n.Runs[slices.IndexFunc(n.Runs, func(o run) bool { return o.ID == r.ID })].Stop = stopReturn
 		case there:
 		case !rebooted && x.seat.unheard[r.ID] && r.Stop == "":
 			// The reply that had its start did not arrive.
@@ -147,7 +151,7 @@ func (x *exchange) drop(id string) (r run, ok bool) {
 // prepared notes that the process of a run was started.
 func (x *exchange) prepared(r run, p compute.Progress) error {
 	i := slices.IndexFunc(x.n.body.Runs, func(o run) bool { return o.ID == r.ID })
-	x.n.body.Runs[i].Preparing = false
+	x.n.body.Runs[i].Preparing, x.n.body.Runs[i].Ahead = false, time.Time{}
 	t, ok, err := x.task(r)
 	if err != nil || !ok {
 		return err
@@ -231,6 +235,12 @@ func (x *exchange) finish(res *compute.Result) error {
 	j, err := x.job(t.r.Parent)
 	if err != nil {
 		return err
+	}
+	if res.Stopped && r.Stop == stopReturn && res.Started.IsZero() {
+		t.body.Run, t.body.Started = "", time.Time{}
+		t.body.Pool, t.body.Node, t.body.PoolID, t.body.NodeID = rid{}, rid{}, "", ""
+		x.queued(j)
+		return t.move(x.tx, TaskActive)
 	}
 	if res.Stopped {
 		return x.given(j, t, r.Stop)

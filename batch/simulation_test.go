@@ -20,9 +20,9 @@ func TestNoTaskCompletesTwiceAndNoneIsForgotten(t *testing.T) {
 	t.Parallel()
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
-	const nodes, tasks = 4, 400
+	const nodes, slots, tasks = 4, 3, 400
 	w := newWorld(t)
-	w.addPool("p", nodes, func(p *batch.PoolSpec) { p.Slots = 3 })
+	w.addPool("p", nodes, func(p *batch.PoolSpec) { p.Slots = slots })
 	w.addJob("j", "p", func(j *batch.JobSpec) { j.UsesDependencies = true })
 	w.addJob("urgent", "p", func(j *batch.JobSpec) { j.Priority = 10; j.MaxParallel = 4 })
 
@@ -37,28 +37,64 @@ func TestNoTaskCompletesTwiceAndNoneIsForgotten(t *testing.T) {
 	for i, n := range w.refs() {
 		wait.Go(func() {
 			rnd := rand.New(rand.NewPCG(seed, uint64(i)))
-			boot, running := 0, map[string]compute.TaskSpec{}
+			// given are the runs on the node, begun those of them that have a slot.
+			boot, given, begun := 0, map[string]compute.TaskSpec{}, map[string]bool{}
+			var queue []string
 			var finished []compute.Result
 			release := func(id string) {
-				mu.Lock()
-				live[running[id].JobID+"/"+running[id].TaskID]--
-				mu.Unlock()
-				delete(running, id)
+				if begun[id] {
+					mu.Lock()
+					live[given[id].JobID+"/"+given[id].TaskID]--
+					mu.Unlock()
+				}
+				delete(given, id)
+				delete(begun, id)
+			}
+			crash := func() {
+				for id := range given {
+					release(id)
+				}
+				boot++
+				finished, queue = nil, nil
+			}
+			begin := func() {
+				for len(queue) > 0 {
+					s, ok := given[queue[0]]
+					used := 0
+					for id := range begun {
+						used += given[id].Slots
+					}
+					if ok && used+s.Slots > slots {
+						return
+					}
+					queue = queue[1:]
+					if !ok {
+						continue
+					}
+					begun[s.Run] = true
+					mu.Lock()
+					name := s.JobID + "/" + s.TaskID
+					executions[name]++
+					if live[name]++; live[name] > 1 {
+						overlaps++
+					}
+					mu.Unlock()
+				}
 			}
 			for ctx.Err() == nil {
 				report := compute.Report{Node: n.Ref, Boot: fmt.Sprint(i, ".", boot), Ready: true, Finished: finished}
-				for id := range running {
-					report.Running = append(report.Running, compute.Progress{Run: id, Started: time.Now()})
+				for id := range given {
+					p := compute.Progress{Run: id}
+					if begun[id] {
+						p.Started = time.Now()
+					}
+					report.Running = append(report.Running, p)
 				}
 				polling, stop := context.WithTimeout(ctx, time.Duration(rnd.IntN(20))*time.Millisecond)
 				orders, err := w.Poll(polling, report)
 				stop()
 				if errors.Is(err, fault.KeyUnavailable) {
-					for id := range running {
-						release(id)
-					}
-					boot++
-					finished = nil
+					crash()
 					time.Sleep(time.Millisecond)
 					continue
 				}
@@ -70,42 +106,36 @@ func TestNoTaskCompletesTwiceAndNoneIsForgotten(t *testing.T) {
 					continue // the reply is lost: the report goes out again
 				}
 				for _, id := range orders.Stop {
-					if _, ok := running[id]; ok {
-						release(id)
-						finished = append(finished, stopped(id))
+					res := compute.Result{Run: id, Ended: time.Now(), Stopped: true}
+					if begun[id] {
+						res = stopped(id)
 					}
+					release(id)
+					finished = append(finished, res)
 				}
 				for _, s := range orders.Start {
-					if _, ok := running[s.Run]; ok {
-						continue
+					if _, ok := given[s.Run]; !ok {
+						given[s.Run] = s
+						queue = append(queue, s.Run)
 					}
-					running[s.Run] = s
-					mu.Lock()
-					name := s.JobID + "/" + s.TaskID
-					executions[name]++
-					if live[name]++; live[name] > 1 {
-						overlaps++
-					}
-					mu.Unlock()
 				}
-				if rnd.IntN(60) == 0 { // crash
-					for id := range running {
-						release(id)
-					}
-					boot++
-					finished = nil
+				begin()
+				if rnd.IntN(60) == 0 {
+					crash()
 					continue
 				}
-				for id := range running {
+				for id := range begun {
 					if rnd.IntN(2) == 0 {
 						code := 0
 						if rnd.IntN(5) == 0 {
 							code = 1
 						}
 						release(id)
-						finished = append(finished, exit(id, code))
+						end := time.Now()
+						finished = append(finished, compute.Result{Run: id, Started: end.Add(-2 * time.Millisecond), Ended: end, ExitCode: code})
 					}
 				}
+				begin()
 			}
 		})
 	}
