@@ -243,7 +243,7 @@ func (n nodeAt) out(tx *store.Tx, p *poolRecord, recent bool) (Node, error) {
 	if !recent {
 		return out, nil
 	}
-	jobs := map[rid]string{}
+	jobs := map[rid]*jobRecord{}
 	for _, at := range b.Recent {
 		t, err := taskByPlace(tx, at, jobs)
 		if errors.Is(err, store.ErrNotFound) {

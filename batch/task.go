@@ -135,14 +135,14 @@ func lookTask(tx *store.Tx, jobID, id string) (jobAt, taskAt, error) {
 	return j, t, err
 }
 
-// taskByPlace returns a task to show; jobs caches the ids of jobs during one call.
-func taskByPlace(tx *store.Tx, at taskPlace, jobs map[rid]string) (Task, error) {
+// taskByPlace returns a task to show; jobs caches its jobs during one call.
+func taskByPlace(tx *store.Tx, at taskPlace, jobs map[rid]*jobRecord) (Task, error) {
 	if _, ok := jobs[at.Job]; !ok {
 		j, err := jobByPlace(tx, store.RID(at.Job))
 		if err != nil {
 			return Task{}, err
 		}
-		jobs[at.Job] = j.body.ID
+		jobs[at.Job] = j.body
 	}
 	t, err := taskAtPlace(tx, store.RID(at.Job), store.RID(at.Task))
 	if err != nil {
@@ -176,10 +176,14 @@ func (t taskAt) completed() bool {
 	return t.r.Clear.State == TaskSucceeded || t.r.Clear.State == TaskFailed
 }
 
-func (t taskAt) out(jobID string) Task {
+func (t taskAt) out(j *jobRecord) Task {
 	b := t.body
+	spec := b.TaskSpec
+	if spec.Constraints.MaxRetries == nil {
+		spec.Constraints.MaxRetries = &j.MaxRetries
+	}
 	return Task{
-		TaskSpec: b.TaskSpec, JobID: jobID,
+		TaskSpec: spec, JobID: j.ID,
 		State: names[store.KindTask][t.r.Clear.State], Previous: names[store.KindTask][b.Previous],
 		Created: moment(t.r.ID.Sequence()), StateAt: b.StateAt, PreviousAt: b.PreviousAt,
 		Execution: b.Execution, PoolID: b.PoolID, NodeID: b.NodeID, Modified: t.r.Version,
@@ -237,7 +241,7 @@ func (s *Service) Task(ctx context.Context, who identity.Caller, acct Account, j
 	err := s.store.View(ctx, acct.Space, func(tx *store.Tx) error {
 		j, t, err := lookTask(tx, jobID, id)
 		if err == nil {
-			out = t.out(j.body.ID)
+			out = t.out(j.body)
 		}
 		return err
 	})
@@ -249,20 +253,20 @@ func (s *Service) Tasks(ctx context.Context, who identity.Caller, acct Account, 
 	if err := s.require(ctx, who, acct, readJobs); err != nil {
 		return nil, "", err
 	}
-	name := jobID
+	var in *jobRecord
 	return list(ctx, s, acct.Space, l, store.KindTask, func(tx *store.Tx) (store.RID, error) {
 		j, err := job(tx, jobID)
 		if err != nil {
 			return store.RID{}, err
 		}
-		name = j.body.ID
+		in = j.body
 		return j.r.ID, nil
 	}, func(_ *store.Tx, r *store.Record) (Task, error) {
 		t, err := openTask(r)
 		if err != nil {
 			return Task{}, err
 		}
-		return t.out(name), nil
+		return t.out(in), nil
 	})
 }
 
@@ -290,7 +294,7 @@ func (s *Service) changeTask(ctx context.Context, who identity.Caller, acct Acco
 		if err := fn(tx, j, t, &touched); err != nil {
 			return err
 		}
-		out = t.out(j.body.ID)
+		out = t.out(j.body)
 		return nil
 	})
 	if err != nil {

@@ -140,7 +140,7 @@ func (s *Service) AddTasks(ctx context.Context, who identity.Caller, acct Accoun
 			if err != nil {
 				return err
 			}
-			added[i].Task = t.out(j.body.ID)
+			added[i].Task = t.out(j.body)
 			multi = multi || t.body.slots() > 1
 			if t.r.Clear.State == TaskActive {
 				ready++
