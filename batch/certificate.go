@@ -245,7 +245,8 @@ func (s *Service) Certificates(ctx context.Context, who identity.Caller, acct Ac
 
 // changeCertificate lets fn move a certificate.
 func (s *Service) changeCertificate(ctx context.Context, who identity.Caller, acct Account, thumbprint, action string,
-	fn func(*store.Tx, *store.Record, *certificateRecord) error) error {
+	fn func(*store.Tx, *store.Record, *certificateRecord) error,
+) error {
 	if err := s.require(ctx, who, acct, action); err != nil {
 		return err
 	}
@@ -321,8 +322,10 @@ func (s *Service) settleCertificate(ctx context.Context, space store.Space, at s
 		if len(users) == 0 {
 			return tx.Delete(r)
 		}
-		c.Error = &Failure{Code: "PoolsReferencingCertificate", Message: "The specified certificate is being used by the listed pools.",
-			Details: []Pair{{"Pools", strings.Join(users, ",")}}}
+		c.Error = &Failure{
+			Code: "PoolsReferencingCertificate", Message: "The specified certificate is being used by the listed pools.",
+			Details: []Pair{{"Pools", strings.Join(users, ",")}},
+		}
 		return c.move(tx, r, CertificateDeleteFailed)
 	})
 }

@@ -105,9 +105,9 @@ func (s *Service) settleWait(ctx context.Context, space store.Space, job store.R
 	for len(tasks) > 0 {
 		now := tasks[:min(len(tasks), together)]
 		var again []store.RID
-		ready := 0
+		var ready []taskPlace
 		err := s.store.Update(ctx, space, func(tx *store.Tx) error {
-			again, ready = nil, 0
+			again, ready = nil, nil
 			for _, id := range now {
 				freed, more, err := lookAgain(tx, job, id)
 				if err != nil {
@@ -117,10 +117,10 @@ func (s *Service) settleWait(ctx context.Context, space store.Space, job store.R
 					again = append(again, id)
 				}
 				if freed {
-					ready++
+					ready = append(ready, taskPlace{rid(job), rid(id)})
 				}
 			}
-			if ready == 0 {
+			if len(ready) == 0 {
 				return nil
 			}
 			j, err := jobByPlace(tx, job)
@@ -132,7 +132,8 @@ func (s *Service) settleWait(ctx context.Context, space store.Space, job store.R
 		if err != nil {
 			return err
 		}
-		touched.ready += ready
+		touched.ready += len(ready)
+		touched.fronts = append(touched.fronts, ready...)
 		tasks = append(again, tasks[len(now):]...)
 	}
 	return nil

@@ -21,7 +21,8 @@ const fleetWait = 20 * time.Second
 type fleet struct {
 	mu      sync.Mutex
 	version uint64
-	waiters []chan struct{}
+	// next is closed when there is another version; nil while nobody waits.
+	next chan struct{}
 }
 
 // moved gives the set of nodes a new version.
@@ -29,23 +30,24 @@ func (f *fleet) moved() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.version = store.NextSequence()
-	for _, ch := range f.waiters {
-		close(ch)
+	if f.next != nil {
+		close(f.next)
+		f.next = nil
 	}
-	f.waiters = nil
 }
 
-// after returns the version, and a channel that is closed when it is not seen any
-// more; nil if it is not already.
+// after returns the version, and a channel that is closed when there is another; nil
+// if it is not the one seen.
 func (f *fleet) after(seen uint64) (version uint64, moved chan struct{}) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.version != seen {
 		return f.version, nil
 	}
-	ch := make(chan struct{})
-	f.waiters = append(f.waiters, ch)
-	return f.version, ch
+	if f.next == nil {
+		f.next = make(chan struct{})
+	}
+	return f.version, f.next
 }
 
 // Nodes implements compute.Source.

@@ -283,7 +283,8 @@ func (j jobAt) deleting() error {
 
 // ChangeJob lets change edit what a job may change.
 func (s *Service) ChangeJob(ctx context.Context, who identity.Caller, acct Account, id string, cond Condition,
-	change func(*JobSpec) error) (Job, error) {
+	change func(*JobSpec) error,
+) (Job, error) {
 	if err := s.require(ctx, who, acct, writeJobs); err != nil {
 		return Job{}, err
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 
 	"latchkey/fault"
 	"latchkey/identity"
@@ -15,7 +16,8 @@ const chunk = 200
 
 // changeJobState lets fn move a job on the wish of its owner; the loop does the rest.
 func (s *Service) changeJobState(ctx context.Context, who identity.Caller, acct Account, id, action string, cond Condition,
-	fn func(*store.Tx, jobAt) error) error {
+	fn func(*store.Tx, jobAt) error,
+) error {
 	if err := s.require(ctx, who, acct, action); err != nil {
 		return err
 	}
@@ -118,8 +120,9 @@ func (s *Service) settleJob(ctx context.Context, space store.Space, id store.RID
 // whether there is more that can be done at once.
 func (s *Service) stepJob(ctx context.Context, space store.Space, id store.RID) (more bool, err error) {
 	var touched touched
+	gone := false
 	err = s.store.Update(ctx, space, func(tx *store.Tx) error {
-		more, touched = false, touched.reset()
+		more, gone, touched = false, false, touched.reset()
 		j, err := jobByPlace(tx, id)
 		if errors.Is(err, store.ErrNotFound) {
 			return nil
@@ -135,6 +138,7 @@ func (s *Service) stepJob(ctx context.Context, space store.Space, id store.RID) 
 				return j.terminate(tx, wallClockExpiry)
 			}
 		case JobEnabling:
+			touched.ready = math.MaxInt
 			return j.move(tx, JobActive)
 		case JobDisabling:
 			running, full, err := stopTasks(tx, j, j.body.Disable, &touched)
@@ -158,6 +162,7 @@ func (s *Service) stepJob(ctx context.Context, space store.Space, id store.RID) 
 				}
 				if left > 0 {
 					j.body.Reason = ""
+					touched.ready = math.MaxInt
 					return j.move(tx, JobActive)
 				}
 			}
@@ -168,12 +173,16 @@ func (s *Service) stepJob(ctx context.Context, space store.Space, id store.RID) 
 			if err != nil || more {
 				return err
 			}
+			gone = true
 			return tx.Delete(j.r)
 		}
 		return nil
 	})
 	if err != nil {
 		return false, err
+	}
+	if gone {
+		s.hints.drop(space, id)
 	}
 	s.wakeTouched(space, &touched)
 	return more, nil

@@ -149,8 +149,10 @@ func (s *Service) exchange(ctx context.Context, at nodePlace, seat *seat, turn u
 		if err != nil {
 			return missing(err, fault.NodeNotFound, "the node has left its pool")
 		}
-		x = &exchange{s: s, at: at, tx: tx, n: n, seat: seat, report: report, now: now(),
-			jobs: map[store.RID]jobAt{}, hints: map[store.RID]hint{}, unheard: map[string]bool{}}
+		x = &exchange{
+			s: s, at: at, tx: tx, n: n, seat: seat, report: report, now: now(),
+			jobs: map[store.RID]jobAt{}, hints: map[store.RID]hint{}, unheard: map[string]bool{},
+		}
 		if err := x.hear(); err != nil {
 			return err
 		}
@@ -383,7 +385,7 @@ func (x *exchange) share(j jobAt, free, ready int) (int, error) {
 // take marks up to limit tasks of a job as running here, in room slots of which free
 // are so at once.
 func (x *exchange) take(j jobAt, room, free, limit int) (taken, slots int, err error) {
-	h, _ := x.s.hints.get(x.at.space, j.r.ID)
+	h := x.s.hints.get(x.at.space, j.r.ID, x.now)
 	misses := 0
 	try := func(from store.RID) error {
 		for at, err := range x.tx.InStateBehind(store.KindTask, j.r.ID, TaskActive, 0, from) {

@@ -26,7 +26,8 @@ const looked = 20000
 // list collects a page of the records of a kind. parent finds what they are under,
 // nil for the account.
 func list[T any](ctx context.Context, s *Service, space store.Space, l List[T], kind store.Kind,
-	parent func(*store.Tx) (store.RID, error), open func(*store.Tx, *store.Record) (T, error)) (page []T, next string, err error) {
+	parent func(*store.Tx) (store.RID, error), open func(*store.Tx, *store.Record) (T, error),
+) (page []T, next string, err error) {
 	if l.Max <= 0 {
 		l.Max = 1000
 	}

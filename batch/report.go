@@ -207,13 +207,13 @@ func (x *exchange) given(j jobAt, t taskAt, stop string) error {
 		x.touched.completed(j, t)
 		return nil
 	}
-	x.queued(j)
+	x.queued(j, t)
 	return t.requeue(x.tx)
 }
 
-// queued notes that a task of a job is in the queue again, in front of the hint.
-func (x *exchange) queued(j jobAt) {
-	x.hints[j.r.ID] = hint{}
+// queued notes that a task of a job is in the queue again.
+func (x *exchange) queued(j jobAt, t taskAt) {
+	x.touched.fronts = append(x.touched.fronts, taskPlace{rid(j.r.ID), rid(t.r.ID)})
 	x.touched.pool(j.r.Clear.Under)
 	x.touched.ready++
 	if j.r.Clear.State == JobDisabling {
@@ -239,7 +239,7 @@ func (x *exchange) finish(res *compute.Result) error {
 	if res.Stopped && r.Stop == stopReturn && res.Started.IsZero() {
 		t.body.Run, t.body.Started = "", time.Time{}
 		t.body.Pool, t.body.Node, t.body.PoolID, t.body.NodeID = rid{}, rid{}, "", ""
-		x.queued(j)
+		x.queued(j, t)
 		return t.move(x.tx, TaskActive)
 	}
 	if res.Stopped {
@@ -257,7 +257,7 @@ func (x *exchange) complete(j jobAt, t taskAt, res *compute.Result) error {
 			b.Run = ""
 			b.Retries++
 			b.RetriedAt = x.now
-			x.queued(j)
+			x.queued(j, t)
 			return t.move(x.tx, TaskActive)
 		}
 	}

@@ -167,7 +167,6 @@ func (s *Service) askBack(ctx context.Context, at nodePlace) error {
 func (s *Service) loseNode(ctx context.Context, at nodePlace, why string, lost func(n *nodeRecord, due time.Time) bool) error {
 	var after touched
 	var settle []store.RID
-	hint := map[store.RID]hint{}
 	gone := false
 	err := s.store.Update(ctx, at.space, func(tx *store.Tx) error {
 		gone = false
@@ -178,7 +177,7 @@ func (s *Service) loseNode(ctx context.Context, at nodePlace, why string, lost f
 		if err != nil || n.body.Boot == "" || !lost(n.body, n.r.Clear.Due) {
 			return err
 		}
-		x := &exchange{s: s, at: at, tx: tx, n: n, now: now(), jobs: map[store.RID]jobAt{}, hints: hint}
+		x := &exchange{s: s, at: at, tx: tx, n: n, now: now(), jobs: map[store.RID]jobAt{}}
 		for len(n.body.Runs) > 0 {
 			if err := x.over(n.body.Runs[0]); err != nil {
 				return err
@@ -198,9 +197,6 @@ func (s *Service) loseNode(ctx context.Context, at nodePlace, why string, lost f
 	}
 	if gone {
 		s.benches.drop(at.space, at.pool, at.node)
-	}
-	for job := range hint {
-		s.hints.set(at.space, job, hint[job])
 	}
 	for _, id := range settle {
 		if err := s.settleJob(ctx, at.space, id); err != nil {

@@ -9,7 +9,6 @@ import (
 	"latchkey/compute"
 	"latchkey/fault"
 	"latchkey/identity"
-	"latchkey/resource"
 	"latchkey/store"
 )
 
@@ -272,7 +271,8 @@ func (s *Service) Tasks(ctx context.Context, who identity.Caller, acct Account, 
 
 // changeTask lets fn change a task on the wish of its owner.
 func (s *Service) changeTask(ctx context.Context, who identity.Caller, acct Account, jobID, id, action string, cond Condition,
-	fn func(*store.Tx, jobAt, taskAt, *touched) error) (Task, error) {
+	fn func(*store.Tx, jobAt, taskAt, *touched) error,
+) (Task, error) {
 	if err := s.require(ctx, who, acct, action); err != nil {
 		return Task{}, err
 	}
@@ -342,6 +342,8 @@ func (s *Service) ReactivateTask(ctx context.Context, who identity.Caller, acct 
 		}
 		t.body.Execution = Execution{Requeues: t.body.Requeues, RequeuedAt: t.body.RequeuedAt}
 		t.body.Satisfies = false
+		touched.fronts = append(touched.fronts, taskPlace{rid(j.r.ID), rid(t.r.ID)})
+		touched.ready++
 		if len(t.body.DependsOn)+len(t.body.Ranges) > 0 {
 			t.body.Met = 0
 			touched.waiting(j.r.ID, t.r.ID)
@@ -447,10 +449,4 @@ func (t taskAt) delete(tx *store.Tx, jobID string, touched *touched) error {
 		return err
 	}
 	return tx.Delete(t.r)
-}
-
-// sameTask reports whether two directories are of the same task: ids compare without
-// case.
-func sameTask(a, b compute.TaskDir) bool {
-	return resource.Equal(a.JobID, b.JobID) && resource.Equal(a.TaskID, b.TaskID)
 }

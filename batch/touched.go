@@ -16,6 +16,9 @@ type touched struct {
 	ready int
 	done  []doneTask
 	waits []taskPlace
+	// fronts are tasks that are in the queue again, in front of where the next is looked
+	// for.
+	fronts []taskPlace
 	// arrivals are jobs to which tasks were added that others may wait for.
 	arrivals []store.RID
 	// moved says that the set of nodes changed.
@@ -111,6 +114,9 @@ func (s *Service) settleTouched(ctx context.Context, space store.Space, t *touch
 
 // wakeTouched wakes the nodes that have something to do now.
 func (s *Service) wakeTouched(space store.Space, t *touched) {
+	for _, at := range t.fronts {
+		s.hints.back(space, store.RID(at.Job), store.RID(at.Task))
+	}
 	for id := range t.nodes {
 		s.benches.wakeNode(space, id)
 	}
