@@ -119,9 +119,9 @@ func (c Cloud) Suffixes() []string {
 
 // bare folds a host and takes its port away.
 func bare(host string) string {
-	host = Fold(strings.TrimSuffix(host, "."))
+	host = Fold(host)
 	if i := strings.LastIndexByte(host, ':'); i >= 0 && !strings.HasSuffix(host, "]") {
 		host = host[:i]
 	}
-	return host
+	return strings.TrimSuffix(host, ".")
 }
