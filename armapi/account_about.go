@@ -7,6 +7,7 @@ import (
 	"latchkey/account"
 	"latchkey/fault"
 	"latchkey/identity"
+	"latchkey/resource"
 	"latchkey/rest"
 )
 
@@ -20,6 +21,7 @@ func (d *Door) batchRoutes() {
 	d.handle("GET "+inSubscription+"/virtualMachineSkus", d.virtualMachineSizes)
 	d.handle("GET "+inSubscription+"/cloudServiceSkus", d.cloudServiceSizes)
 	d.handle("GET "+one+"/privateLinkResources", d.privateLinkResources)
+	d.handle("GET "+one+"/privateLinkResources/{part}", d.privateLinkResource)
 	for _, name := range []string{"detectors", "privateEndpointConnections", "networkSecurityPerimeterConfigurations", "applications"} {
 		d.handle("GET "+one+"/"+name, func(r *http.Request, who identity.Caller) (rest.Reply, error) {
 			if _, err := d.Accounts.Open(r.Context(), who, accountAddress(r)); err != nil {
@@ -27,18 +29,31 @@ func (d *Door) batchRoutes() {
 			}
 			return rest.OK(list[struct{}]{Value: []struct{}{}}), nil
 		})
-		d.handle("GET "+one+"/"+name+"/{part}", func(r *http.Request, who identity.Caller) (rest.Reply, error) {
-			a, err := d.Accounts.Open(r.Context(), who, accountAddress(r))
-			if err != nil {
-				return rest.Reply{}, err
-			}
-			return rest.Reply{}, fault.NotFound.New("The Resource '%s/%s/%s' under resource group '%s' was not found.", account.Type, name, r.PathValue("part"), a.Group)
-		})
+		d.handle("GET "+one+"/"+name+"/{part...}", d.noPart(name))
 	}
-	for _, method := range []string{"PUT", "PATCH", "DELETE"} {
+	d.handle("PATCH "+one+"/privateEndpointConnections/{part...}", d.noPart("privateEndpointConnections"))
+	d.handle("DELETE "+one+"/privateEndpointConnections/{part}", func(r *http.Request, who identity.Caller) (rest.Reply, error) {
+		if _, err := d.Accounts.Open(r.Context(), who, accountAddress(r)); err != nil {
+			return rest.Reply{}, err
+		}
+		// What is not there counts as deleted.
+		return rest.Status(http.StatusNoContent), nil
+	})
+	for _, method := range []string{"PUT", "PATCH", "DELETE", "POST"} {
 		d.handle(method+" "+one+"/applications/{path...}", func(*http.Request, identity.Caller) (rest.Reply, error) {
 			return rest.Reply{}, unsupported("The storing of application packages")
 		})
+	}
+}
+
+// noPart answers for a part that no account has.
+func (d *Door) noPart(name string) rest.Handler {
+	return func(r *http.Request, who identity.Caller) (rest.Reply, error) {
+		a, err := d.Accounts.Open(r.Context(), who, accountAddress(r))
+		if err != nil {
+			return rest.Reply{}, err
+		}
+		return rest.Reply{}, fault.NotFound.New("The Resource '%s/%s/%s' under resource group '%s' was not found.", account.Type, name, r.PathValue("part"), a.Group)
 	}
 }
 
@@ -150,12 +165,28 @@ func (d *Door) privateLinkResources(r *http.Request, who identity.Caller) (rest.
 	if err != nil {
 		return rest.Reply{}, err
 	}
-	var out list[privateLinkOut]
-	for _, name := range []string{"batchAccount", "nodeManagement"} {
-		out.Value = append(out.Value, privateLinkOut{
-			ID: a.ID + "/privateLinkResources/" + name, Name: name, Type: account.Type + "/privateLinkResources",
-			Properties: privateLinkPropertiesOut{name, []string{name}, []string{"privatelink." + d.Cloud.Batch}},
-		})
+	return rest.OK(listOf(privateLinks, func(name string) privateLinkOut { return d.privateLink(a, name) })), nil
+}
+
+func (d *Door) privateLinkResource(r *http.Request, who identity.Caller) (rest.Reply, error) {
+	a, err := d.Accounts.Open(r.Context(), who, accountAddress(r))
+	if err != nil {
+		return rest.Reply{}, err
 	}
-	return rest.OK(out), nil
+	for _, name := range privateLinks {
+		if resource.Equal(name, r.PathValue("part")) {
+			return rest.OK(d.privateLink(a, name)), nil
+		}
+	}
+	return d.noPart("privateLinkResources")(r, who)
+}
+
+// privateLinks are the parts of an account that have addresses of their own.
+var privateLinks = []string{"batchAccount", "nodeManagement"}
+
+func (d *Door) privateLink(a account.Account, name string) privateLinkOut {
+	return privateLinkOut{
+		ID: a.ID + "/privateLinkResources/" + name, Name: name, Type: account.Type + "/privateLinkResources",
+		Properties: privateLinkPropertiesOut{name, []string{name}, []string{"privatelink." + d.Cloud.Batch}},
+	}
 }

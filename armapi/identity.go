@@ -196,6 +196,14 @@ func (d *Door) getSystemIdentity(r *http.Request, who identity.Caller) (rest.Rep
 		return rest.Reply{}, err
 	}
 	out := showIdentity(m)
+	// It is where its resource is.
+	if id, err := resource.ParseID(m.ResourceID); err == nil {
+		of, err := d.Subscriptions.Find(r.Context(), id)
+		if err != nil {
+			return rest.Reply{}, err
+		}
+		out.Location = of.Location
+	}
 	out.ID = m.ResourceID + "/providers/Microsoft.ManagedIdentity/identities/default"
 	out.Name, out.Type = "default", "Microsoft.ManagedIdentity/identities"
 	return rest.OK(out), nil

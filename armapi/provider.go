@@ -2,6 +2,7 @@ package armapi
 
 import (
 	"net/http"
+	"slices"
 
 	"latchkey/fault"
 	"latchkey/identity"
@@ -125,9 +126,9 @@ func (d *Door) registerProvider(on bool) rest.Handler {
 
 type actionOut struct {
 	Name         string        `json:"name"`
-	IsDataAction bool          `json:"isDataAction"`
+	IsDataAction *bool         `json:"isDataAction,omitempty"`
 	Display      actionDisplay `json:"display"`
-	Origin       string        `json:"origin"`
+	Origin       string        `json:"origin,omitempty"`
 }
 
 type actionDisplay struct {
@@ -143,10 +144,14 @@ func (d *Door) listActions(r *http.Request, _ identity.Caller) (rest.Reply, erro
 	if err != nil {
 		return rest.Reply{}, err
 	}
-	return rest.OK(listOf(p.Actions(), func(a subscription.Action) actionOut {
-		return actionOut{
-			Name: a.Name, IsDataAction: a.Data, Origin: "user,system",
-			Display: actionDisplay{p.Namespace, a.Resource, a.Operation, a.Operation + "."},
+	actions := p.Actions()
+	// Namespaces without data actions have no word for them in their documents.
+	hasData := slices.ContainsFunc(actions, func(a subscription.Action) bool { return a.Data })
+	return rest.OK(listOf(actions, func(a subscription.Action) actionOut {
+		out := actionOut{Name: a.Name, Display: actionDisplay{p.Namespace, a.Resource, a.Operation, a.Operation + "."}}
+		if hasData {
+			out.IsDataAction, out.Origin = &a.Data, "user,system"
 		}
+		return out
 	})), nil
 }

@@ -198,7 +198,8 @@ func (op apiOperation) takes(name, in string) bool {
 	return slices.ContainsFunc(op.parameters, func(p node) bool { return p.text("name") == name && p.text("in") == in })
 }
 
-// An allowance says where answers may hold more than the documents say.
+// An allowance says where answers may differ from the documents: hold a property that
+// they do not have, or null, or leave out what they require.
 type allowance func(path string) bool
 
 // check compares an answer with what the operation's document says of its status: the

@@ -136,7 +136,7 @@ func flatten(n node) objectSchema {
 
 func (c *checker) check(n node, v any, path string) {
 	if v == nil {
-		if !n.is("x-nullable") {
+		if !n.is("x-nullable") && (c.allowed == nil || !c.allowed(path)) {
 			c.say(path, "is null; leave it out")
 		}
 		return
@@ -183,7 +183,8 @@ func (c *checker) check(n node, v any, path string) {
 func (c *checker) object(n node, v map[string]any, path string) {
 	s := flatten(n)
 	for _, name := range s.required {
-		if _, ok := v[name]; !ok && (c.sent || !s.properties[name].is("x-ms-secret")) {
+		secret := s.properties[name].is("x-ms-secret") && !c.sent
+		if _, ok := v[name]; !ok && !secret && (c.allowed == nil || !c.allowed(path+"."+name)) {
 			c.say(path, "lacks %s, which is required", name)
 		}
 	}
