@@ -21,6 +21,7 @@ build: ## build bin/latchkey, one static binary
 test: ## install what the tests need and run every test
 	@race=$$(tools/prepare packages) && az=$$(tools/prepare az) && \
 		LATCHKEY_AZ="$$az" LATCHKEY_SPECS="$(SPECS)" go test $$race -timeout 30m ./...
+	@cd compat && go test -count=1 ./...
 
 .PHONY: check
 check: ## format, vet, staticcheck, floors, and every test
