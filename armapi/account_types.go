@@ -285,7 +285,7 @@ func (d *Door) keyStatus(ctx context.Context, a account.Account) (*keyStatusOut,
 		KeyVersionsNeeded: s.KeyVersionsNeeded, LastChecked: moment(s.LastChecked), Generation: s.Generation,
 	}
 	if p := s.Resealing; p != nil {
-		out.Resealing = &resealingOut{p.Done, p.Total, p.Started}
+		out.Resealing = &resealingOut{p.Done, p.Total, instant(p.Started)}
 	}
 	u, _, err := d.Accounts.Usage(ctx, a)
 	out.Pools, out.Jobs, out.Nodes, out.Tasks = u.Pools, u.Jobs, u.Nodes, u.Tasks
@@ -297,5 +297,9 @@ func moment(t time.Time) *time.Time {
 	if t.IsZero() {
 		return nil
 	}
+	t = instant(t)
 	return &t
 }
+
+// instant is a time as Azure writes it, which has no part finer than 100 ns.
+func instant(t time.Time) time.Time { return t.UTC().Truncate(100 * time.Nanosecond) }

@@ -93,7 +93,7 @@ func showCertificate(acct batch.Account, c batch.Certificate) certificateOut {
 		proxyOut: proxyOut{ID: acct.ID + "/certificates/" + name, Name: name, Type: certificateType, ETag: rest.ETag(c.Modified)},
 		Properties: certificatePropertiesOut{
 			Algorithm: c.Algorithm, Thumbprint: c.Thumbprint, Format: formats.spell(c.Format),
-			State: certificateStates[c.State], StateAt: c.StateAt, Previous: certificateStates[c.Previous], PreviousAt: moment(c.PreviousAt),
+			State: certificateStates[c.State], StateAt: instant(c.StateAt), Previous: certificateStates[c.Previous], PreviousAt: moment(c.PreviousAt),
 			PublicData: c.PublicData,
 		},
 	}

@@ -87,10 +87,10 @@ func poolProperty(p batch.Pool, name string) string {
 }
 
 // filtered writes a time as filters read it.
-func filtered(t time.Time) string { return t.Format(time.RFC3339Nano) }
+func filtered(t time.Time) string { return instant(t).Format(time.RFC3339Nano) }
 
 // modified is the time of a version: the batch service numbers them by the clock.
-func modified(version uint64) time.Time { return time.Unix(0, int64(version)).UTC() }
+func modified(version uint64) time.Time { return instant(time.Unix(0, int64(version))) }
 
 func poolState(p batch.Pool) string {
 	if p.State == "deleting" {
@@ -110,9 +110,9 @@ func (d *Door) poolOut(ctx context.Context, acct batch.Account, p batch.Pool) (p
 	out := poolOut{
 		proxyOut: proxyOut{ID: acct.ID + "/pools/" + p.ID, Name: p.ID, Type: poolType, ETag: rest.ETag(p.Modified), Tags: p.Tags},
 		Properties: poolPropertiesOut{
-			DisplayName: p.DisplayName, Modified: modified(p.Modified), Created: p.Created,
-			State: poolState(p), StateAt: p.StateAt,
-			Allocation: allocations.spell(p.Allocation), AllocationAt: p.AllocationAt,
+			DisplayName: p.DisplayName, Modified: modified(p.Modified), Created: instant(p.Created),
+			State: poolState(p), StateAt: instant(p.StateAt),
+			Allocation: allocations.spell(p.Allocation), AllocationAt: instant(p.AllocationAt),
 			VMSize: p.VMSize, Deployment: deploymentConfigurationOut(p), Dedicated: p.CurrentDedicated, LowPriority: p.CurrentLowPriority,
 			Scale: scaleOut{fixedScaleOut{
 				ResizeTimeout: rest.Duration(p.ResizeTimeout), Dedicated: p.Dedicated, LowPriority: p.LowPriority,
@@ -253,7 +253,7 @@ func resizeStatus(p batch.Pool) resizeOut {
 		out.Deallocation = deallocations.spell(p.Deallocation)
 	}
 	if p.Allocation != batch.Steady {
-		out.Started = &p.AllocationAt
+		out.Started = moment(p.AllocationAt)
 	}
 	for _, e := range p.ResizeErrors {
 		out.Errors = append(out.Errors, detailedErrOut{e.Code, e.Message, detailsOut(e.Values)})
