@@ -132,6 +132,9 @@ func TestPools(t *testing.T) {
 	_, err = b.RebootNode(t.Context(), "p", *left[0].ID, nil)
 	ok(t, err)
 	b.nodes(3)
+	_, err = b.ReimageNode(t.Context(), "p", *left[0].ID, nil)
+	ok(t, err)
+	b.nodes(3)
 	for _, page := range pages(t, b.NewListPoolNodeCountsPager(nil)) {
 		for _, one := range page.Value {
 			if *one.Dedicated.Idle != 3 || *one.Dedicated.Total != 3 {
