@@ -10,12 +10,14 @@ import (
 	"sync"
 
 	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
 // Pebble is the embedded driver: one directory, one process, every acknowledged
 // commit synced. A row is stored as its version, eight bytes, and its value.
 type Pebble struct {
-	db *pebble.DB
+	db    *pebble.DB
+	files *walFiles
 	// mu makes looking at a commit's preconditions and applying it one step. The wait
 	// for the disk is outside of it, so that commits share a sync. A change may so be
 	// read a moment before it is durable; but whatever is built on it is behind it in
@@ -26,7 +28,9 @@ type Pebble struct {
 // OpenPebble opens the store in dir, making it if there is none. It fails if another
 // process has it open.
 func OpenPebble(dir string, log *slog.Logger) (*Pebble, error) {
+	files := &walFiles{FS: vfs.Default, dir: dir}
 	options := &pebble.Options{
+		FS:     files,
 		Logger: pebbleLog{log},
 		// Records are small and what is read is mostly what was just written: small
 		// caches keep an idle service small.
@@ -41,7 +45,7 @@ func OpenPebble(dir string, log *slog.Logger) (*Pebble, error) {
 	if err != nil {
 		return nil, fmt.Errorf("opening the store in %s: %w", dir, err)
 	}
-	return &Pebble{db: db}, nil
+	return &Pebble{db: db, files: files}, nil
 }
 
 // Get implements Driver.
@@ -185,7 +189,25 @@ func (p *Pebble) Scrub(ctx context.Context, from, to []byte) error {
 	if err := p.db.Flush(); err != nil {
 		return err
 	}
-	return p.db.Compact(ctx, from, to, false)
+	if err := p.db.Compact(ctx, from, to, false); err != nil {
+		return err
+	}
+	// What was in the logs before a flush is in tables behind it. Once more, because
+	// the log that is begun with the first flush may be an old one used again, with old
+	// writes behind its new ones.
+	for range 2 {
+		logs, err := p.files.logs()
+		if err != nil {
+			return err
+		}
+		if err := p.db.Flush(); err != nil {
+			return err
+		}
+		if err := p.files.empty(logs); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Close implements Driver.

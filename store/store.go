@@ -21,6 +21,7 @@ import (
 	"crypto/rand"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	mathrand "math/rand/v2"
 	"sync/atomic"
 	"time"
@@ -153,6 +154,9 @@ func (s *Store) Count(ctx context.Context, space Space, kind Kind, under RID, st
 	row, ok, err := s.driver.Get(ctx, counterKey(space, kind, under, state))
 	if err != nil || !ok {
 		return 0, err
+	}
+	if len(row.Value) != 8 {
+		return 0, fmt.Errorf("the row at %x is not a counter", row.Key)
 	}
 	return int64(binary.BigEndian.Uint64(row.Value)), nil
 }

@@ -525,3 +525,31 @@ func BenchmarkInsert(b *testing.B) {
 	})
 	b.ReportMetric(float64(b.N)*100/b.Elapsed().Seconds(), "records/s")
 }
+
+func TestANameThatWasLedToAnotherRecordFindsNothing(t *testing.T) {
+	t.Parallel()
+	w := setup(t)
+	w.insert("first", store.Clear{}, "a")
+	w.insert("second", store.Clear{}, "b")
+	// Whoever can write to the engine exchanges the two.
+	var names []store.Row
+	for _, row := range w.rows() {
+		if row.Key[16] == 'n' {
+			names = append(names, row)
+		}
+	}
+	if len(names) != 2 {
+		t.Fatalf("%d names have rows", len(names))
+	}
+	names[0].Value, names[1].Value = names[1].Value, names[0].Value
+	must(t, w.driver.Commit(context.Background(), &store.Commit{Puts: names}))
+	for _, name := range []string{"first", "second"} {
+		err := w.View(t.Context(), w.space, func(tx *store.Tx) error {
+			_, err := tx.Lookup(kind, store.RID{}, name)
+			return err
+		})
+		if err == nil || errors.Is(err, store.ErrNotFound) || !strings.Contains(err.Error(), "moved") {
+			t.Errorf("looking up %s: %v", name, err)
+		}
+	}
+}

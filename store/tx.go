@@ -27,7 +27,10 @@ type Tx struct {
 	records map[string]*Record
 }
 
-var errReadOnly = errors.New("a View must not write")
+var (
+	errReadOnly = errors.New("a View must not write")
+	errRenamed  = errors.New("the row of another record's name leads to it; one of them was moved")
+)
 
 // Lookup returns the record with a name, in any case of its letters. It fails with
 // ErrNotFound.
@@ -47,10 +50,24 @@ func (tx *Tx) Lookup(kind Kind, parent RID, name string) (*Record, error) {
 			return nil, err
 		}
 		if found {
-			return tx.Get(kind, parent, id)
+			return tx.called(name, kind, parent, id)
 		}
 	}
 	return nil, ErrNotFound
+}
+
+// called is Get for the record that a name's row leads to. The row is not sealed, so
+// what it says counts only if the record says so too: whoever can write to the engine
+// could else put one record in another's place.
+func (tx *Tx) called(name string, kind Kind, parent, id RID) (*Record, error) {
+	r, err := tx.Get(kind, parent, id)
+	if err != nil {
+		return nil, err
+	}
+	if !resource.Equal(r.Name, name) {
+		return nil, fmt.Errorf("record of kind %d in space %x: %w", kind, tx.space, errRenamed)
+	}
+	return r, nil
 }
 
 // place reads a name row, seeing this transaction's own.
