@@ -214,7 +214,7 @@ func (s *Service) PurgeKey(ctx context.Context, who identity.Caller, ref Ref) er
 		if err != nil {
 			return err
 		}
-		return s.destroyKey(ctx, store.KindDeletedKey, vault, key)
+		return s.purgeKey(ctx, vault, key)
 	})
 	if err != nil {
 		return err

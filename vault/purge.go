@@ -128,6 +128,9 @@ func (s *Service) destroyVault(ctx context.Context, id store.RID) error {
 			}
 		}
 	}
+	if err := s.Store.ScrubSpace(context.WithoutCancel(ctx), store.Space{}); err != nil {
+		return err
+	}
 	s.vaults.forget(id)
 	return s.Store.Update(ctx, store.Space{}, func(tx *store.Tx) error {
 		r, err := tx.Get(store.KindDeletedVault, store.RID{}, id)
@@ -167,7 +170,15 @@ func (s *Service) destroyDueKey(ctx context.Context, p store.Place, now time.Tim
 	if err != nil || gone {
 		return err
 	}
-	return s.destroyKey(ctx, store.KindDeletedKey, p.Parent, p.ID)
+	return s.purgeKey(ctx, p.Parent, p.ID)
+}
+
+// purgeKey destroys a deleted key, and what the store's files still have of it.
+func (s *Service) purgeKey(ctx context.Context, vault, key store.RID) error {
+	if err := s.destroyKey(ctx, store.KindDeletedKey, vault, key); err != nil {
+		return err
+	}
+	return s.Store.ScrubRecord(context.WithoutCancel(ctx), store.Space{}, store.KindKeyVersion, key)
 }
 
 // destroyKey destroys the versions of a key that cannot come back, and then the key.
