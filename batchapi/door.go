@@ -52,7 +52,7 @@ type Door struct {
 }
 
 // New returns the door.
-func New(c Config) http.Handler {
+func New(c Config) *Door {
 	d := &Door{Config: c}
 	d.door = rest.NewDoor(rest.Config{
 		Style: rest.Batch, Authenticate: d.authenticate, Check: d.check, Failed: d.challenge, Log: c.Log,
@@ -67,11 +67,17 @@ func New(c Config) http.Handler {
 	d.certificateRoutes()
 	d.imageRoutes()
 	d.unbuiltRoutes()
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Dataserviceversion", "3.0")
-		d.door.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), visitKey{}, &visit{})))
-	})
+	return d
 }
+
+// ServeHTTP implements http.Handler.
+func (d *Door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Dataserviceversion", "3.0")
+	d.door.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), visitKey{}, &visit{})))
+}
+
+// Routes lists the patterns of the door.
+func (d *Door) Routes() []string { return d.door.Routes() }
 
 // A visit is what the door finds out about a request before its handler runs.
 type visit struct{ account Account }

@@ -51,6 +51,15 @@ func (d *Door) add(pattern string, h Handler, open bool) {
 	slices.SortStableFunc(d.routes, func(a, b route) int { return b.words - a.words })
 }
 
+// Routes lists the patterns of the door, those with the most words first.
+func (d *Door) Routes() []string {
+	patterns := make([]string, len(d.routes))
+	for i, rt := range d.routes {
+		patterns[i] = rt.pattern
+	}
+	return patterns
+}
+
 func segments(path string) []string {
 	return slices.DeleteFunc(strings.Split(path, "/"), func(s string) bool { return s == "" })
 }

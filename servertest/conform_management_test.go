@@ -188,7 +188,9 @@ func (c *conformer) accountCertificates() {
 	}}, "poolName", "holder")
 	if a := c.call("Certificate_Delete", nil, nil, nil); a.status == http.StatusAccepted {
 		until(c.t, "the deletion has failed", func() bool {
-			var v struct{ Properties struct{ ProvisioningState string } }
+			var v struct {
+				Properties struct{ ProvisioningState string }
+			}
 			c.ok("Certificate_Get", 200, nil).read(c.t, &v)
 			return v.Properties.ProvisioningState == "Failed"
 		})

@@ -41,7 +41,7 @@ type conformer struct {
 	// header is sent always; echoed names the headers that come back as they were sent.
 	header http.Header
 	always []string
-	// allowed says what answers may hold beyond the documents.
+	// allowed says where answers may differ from the documents.
 	allowed allowance
 	// done counts the operations that answered well.
 	done map[string]int

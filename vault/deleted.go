@@ -24,6 +24,10 @@ func (s *Service) Delete(ctx context.Context, who identity.Caller, at Address) (
 	if err := s.Directory.Require(ctx, who, Type+"/delete", at.ID()); err != nil {
 		return false, err
 	}
+	if checkName(at.Name) != nil {
+		// No vault has such a name, and the id that it makes may not be one.
+		return false, nil
+	}
 	err = s.remove(ctx, at)
 	if errors.Is(err, store.ErrNotFound) {
 		return false, nil

@@ -67,6 +67,9 @@ func (d *Door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	d.door.ServeHTTP(w, r)
 }
 
+// Routes lists the patterns of the door.
+func (d *Door) Routes() []string { return d.door.Routes() }
+
 // handle adds a route; every answer says where the vault is.
 func (d *Door) handle(pattern string, h rest.Handler) {
 	d.door.Handle(pattern, func(r *http.Request, who identity.Caller) (rest.Reply, error) {
