@@ -210,6 +210,9 @@ func (r *Ring) Change(ctx context.Context, space store.Space, c Custody, also fu
 		s[old.newest()+1] = envelope.NewSecret()
 	}
 	w, err := r.prepare(ctx, space, c, gens, s)
+	if err == nil && old.customer() {
+		err = r.consent(ctx, e, &old, s)
+	}
 	if err != nil {
 		s.wipe()
 		return err
@@ -239,6 +242,25 @@ func (r *Ring) Change(ctx context.Context, space store.Space, c Custody, also fu
 	}
 	e.resealDue = time.Time{}
 	r.nudged()
+	return nil
+}
+
+// consent asks the owner of an account's key once more before the account key is given
+// into another custody: what is in memory would be enough for that, and an owner who
+// has just said no must not find the account under another key. An owner who cannot be
+// asked has not said no.
+func (r *Ring) consent(ctx context.Context, e *entry, w *wrapping, known secrets) error {
+	opened, answer := r.ask(ctx, e, w, known)
+	if err := ctx.Err(); err != nil {
+		opened.wipe()
+		return err
+	}
+	r.act(e, *w, opened, answer)
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.set == nil {
+		return e.unavailable()
+	}
 	return nil
 }
 
@@ -314,6 +336,9 @@ func (r *Ring) Destroy(ctx context.Context, space store.Space, also func(*store.
 		case e.turn <- struct{}{}:
 			defer func() { <-e.turn }()
 		case <-ctx.Done():
+			// Nobody would ask about this entry again: the next who needs the account
+			// makes another, which begins with asking.
+			r.drop(e)
 			return ctx.Err()
 		}
 	}

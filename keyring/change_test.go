@@ -400,3 +400,68 @@ func TestChangeWhileLocked(t *testing.T) {
 		}
 	})
 }
+
+// TestChangeAsksTheOwnerOnceMore: what is in memory would be enough to take an account
+// away from an owner who has said no since the last check.
+func TestChangeAsksTheOwnerOnceMore(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]keyring.Custody{"the platform": {}, "another key": customer("https://" + host + "/keys/k2")} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				w := setup(t)
+				space := w.create(customer(keyID))
+				w.vault.add("k2")
+				w.vault.change(func() { w.vault.keys["k1"].deleted = true })
+				if err := w.ring.Change(t.Context(), space, c, nil); !errors.Is(err, fault.KeyUnavailable) {
+					t.Errorf("Change = %v, want %v", err, fault.KeyUnavailable)
+				}
+				w.wantState(space, keyring.Locked, keyring.KeyDeleted)
+				if now := w.status(space).Custody; now != customer(keyID) {
+					t.Errorf("custody = %v", now)
+				}
+				w.vault.change(func() { w.vault.keys["k1"].deleted = false })
+				w.run()
+				tick()
+				w.wantState(space, keyring.Usable, "")
+				w.must(w.ring.Change(t.Context(), space, c, nil))
+			})
+		})
+	}
+}
+
+// TestABrokenOffDestroyLeavesNoAccountUnasked: a caller that goes away while it waits
+// must not leave an account that is usable for ever.
+func TestABrokenOffDestroyLeavesNoAccountUnasked(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := setup(t)
+		space := w.create(customer(keyID))
+		w.must(w.write(space, "j1", "secret"))
+		w.run()
+		gone, cancel := context.WithCancel(t.Context())
+		// A change is at work, and waits until the caller of Destroy has gone.
+		changing := make(chan error)
+		go func() {
+			changing <- w.ring.Change(t.Context(), space, customer(keyID), func(*store.Tx) error {
+				time.Sleep(time.Second)
+				return nil
+			})
+		}()
+		time.Sleep(time.Millisecond)
+		synctest.Wait()
+		time.AfterFunc(time.Millisecond, cancel)
+		if err := w.ring.Destroy(gone, space, nil); !errors.Is(err, context.Canceled) {
+			t.Fatalf("Destroy = %v, want %v", err, context.Canceled)
+		}
+		w.must(<-changing)
+		if got, err := w.read(space, "j1"); err != nil || got != "secret" {
+			t.Errorf("after that: read %q, %v", got, err)
+		}
+		w.vault.change(func() { clear(w.vault.grants) })
+		tick()
+		if _, err := w.read(space, "j1"); !errors.Is(err, fault.KeyUnavailable) {
+			t.Errorf("with the key revoked: %v, want %v", err, fault.KeyUnavailable)
+		}
+	})
+}

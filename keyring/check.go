@@ -174,22 +174,27 @@ func (r *Ring) check(ctx context.Context, e *entry) error {
 	if !w.customer() {
 		return nil
 	}
-	opened, answer := r.question(ctx, e, &w, known)
-	var no *refusal
-	if (errors.As(answer, &no) || errors.Is(answer, errUnsteady)) && ctx.Err() == nil {
-		// One more question at once, with a new token: a no has consequences, and may
-		// have been a slip between two changes of the owner's.
-		r.asker.forget(w.KeyID, w.Custody.Identity)
-		if opened, answer = r.question(ctx, e, &w, known); answer != nil {
-			r.asker.forget(w.KeyID, w.Custody.Identity)
-		}
-	}
+	opened, answer := r.ask(ctx, e, &w, known)
 	if ctx.Err() != nil {
 		opened.wipe()
 		return nil
 	}
 	r.act(e, w, opened, answer)
 	return answer
+}
+
+// ask is question, and on a no one more question at once, with a new token: a no has
+// consequences, and may have been a slip between two changes of the owner's.
+func (r *Ring) ask(ctx context.Context, e *entry, w *wrapping, known secrets) (secrets, error) {
+	opened, answer := r.question(ctx, e, w, known)
+	var no *refusal
+	if (errors.As(answer, &no) || errors.Is(answer, errUnsteady)) && ctx.Err() == nil {
+		r.asker.forget(w.KeyID, w.Custody.Identity)
+		if opened, answer = r.question(ctx, e, w, known); answer != nil {
+			r.asker.forget(w.KeyID, w.Custody.Identity)
+		}
+	}
+	return opened, answer
 }
 
 // refresh brings an entry up to what is stored, because another process over the same

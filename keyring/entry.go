@@ -150,6 +150,12 @@ func (e *entry) forget() {
 		}
 		e.swap(nil)
 	}
+	// After a change of hands some keys are only in the sets before.
+	for _, set := range e.retired {
+		for _, k := range set.keys {
+			k.Wipe()
+		}
+	}
 	e.secrets.wipe()
 	e.secrets = nil
 }
