@@ -249,10 +249,12 @@ func (f *Front) route(r *http.Request) (doorName, http.Handler) {
 	host := hostOf(r.Host)
 	if isLoopback(host) {
 		// Whoever comes without the proxy gets what has no name in it: where the
-		// names are, and whether we are well.
+		// names are, and whether we are well. The second is the portal's to tell.
 		switch path.Clean("/" + r.URL.Path) {
-		case "/metadata/endpoints", "/healthz", "/readyz", "/metrics":
+		case "/metadata/endpoints":
 			return management, f.doors.Management
+		case "/healthz", "/readyz":
+			return portal, f.doors.Portal
 		}
 		return noDoor, refuse(fault.MisdirectedRequest.New(
 			"This address answers for the names of a cloud, such as %s. Reach them through the proxy: latchkey exec -- COMMAND.", f.cloud.Management))
