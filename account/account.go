@@ -295,5 +295,8 @@ func (s *Service) Open(ctx context.Context, who identity.Caller, at Address) (Ac
 	if err != nil {
 		return Account{}, err
 	}
-	return a, s.cfg.Ring.Opened(a.Space)
+	return a, s.Unlocked(a)
 }
+
+// Unlocked fails with fault.KeyUnavailable while the account is locked.
+func (s *Service) Unlocked(a Account) error { return s.cfg.Ring.Opened(a.Space) }

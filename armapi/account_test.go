@@ -130,6 +130,8 @@ func TestALockedAccountIsShownWithItsReason(t *testing.T) {
 		{"GET", account + "/pools/p1", ""},
 		{"DELETE", account + "/pools/p1", ""},
 		{"PATCH", account + "/pools/p1", "{}"},
+		{"PUT", account + "/pools/p1", `{"properties":{}}`},
+		{"PUT", account + "/pools/p1", "{"},
 		{"POST", account + "/pools/p1/stopResize", ""},
 		{"GET", account + "/poolOperationResults/delete-p1-18AAAAAAAAAAAAAA", ""},
 		{"GET", account + "/certificates", ""},

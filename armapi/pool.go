@@ -44,7 +44,8 @@ func (d *Door) poolRoutes() {
 }
 
 // batchAccount returns the account that something of a type is under. Who may not do
-// the verb to it does not learn whether the account is there.
+// the verb to it does not learn whether the account is there, and while the account is
+// locked nobody hears of anything else, such as what is wrong with a body.
 func (d *Door) batchAccount(ctx context.Context, who identity.Caller, at account.Address, kind, verb string) (batch.Account, error) {
 	if err := d.Directory.RequireData(ctx, who, account.Type+"/"+kind+"/"+verb, at.ID()); err != nil {
 		return batch.Account{}, err
@@ -54,7 +55,10 @@ func (d *Door) batchAccount(ctx context.Context, who identity.Caller, at account
 		return batch.Account{}, fault.ParentNotFound.New("Failed to perform '%s' on resource(s) of type 'batchAccounts/%s', "+
 			"because the parent resource '%s' could not be found.", verb, kind, at.ID())
 	}
-	return batch.Account{Space: a.Space, ID: a.ID, Name: a.Name, URL: a.URL()}, err
+	if err != nil {
+		return batch.Account{}, err
+	}
+	return batch.Account{Space: a.Space, ID: a.ID, Name: a.Name, URL: a.URL()}, d.Accounts.Unlocked(a)
 }
 
 // putPool makes a pool, or gives one that is there what the body says.
