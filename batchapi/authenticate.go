@@ -1,6 +1,7 @@
 package batchapi
 
 import (
+	"net"
 	"net/http"
 	"strings"
 	"time"
@@ -64,7 +65,7 @@ func (d *Door) caller(r *http.Request, acct Account) (identity.Caller, error) {
 	default:
 		return who, fault.InvalidAuthenticationInfo.New("The authentication scheme %q is not supported.", scheme)
 	}
-	who.Address, _, _ = strings.Cut(r.RemoteAddr, ":")
+	who.Address, _, _ = net.SplitHostPort(r.RemoteAddr)
 	who.Correlation = clientRequestID(r)
 	return who, nil
 }

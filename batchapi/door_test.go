@@ -64,6 +64,7 @@ func TestBadInput(t *testing.T) {
 		{"POST", "/pools", `{"id":"q","vmSize":"x","targetDedicatedNodes":1}`, 400, "MissingRequiredProperty"},
 		{"POST", "/pools", `{"id":"q",` + poolJSON + `,"targetDedicatedNodes":-1}`, 400, "InvalidPropertyValue"},
 		{"POST", "/pools", `{"id":"q",` + poolJSON + `,"enableAutoScale":true,"autoScaleFormula":"x"}`, 400, "UnsupportedOperation"},
+		{"POST", "/pools", `{"id":"q",` + poolJSON + `,"identity":{"type":"SystemAssigned"}}`, 400, "UnsupportedOperation"},
 		{"POST", "/pools", `{"id":"q",` + poolJSON + `,"targetDedicatedNodes":0,"resizeTimeout":"PT1M"}`, 400, "InvalidPropertyValue"},
 		{"POST", "/pools", `{"id":"P",` + poolJSON + `,"targetDedicatedNodes":0}`, 409, "PoolExists"},
 		{"POST", "/pools/p/resize", `{}`, 400, "MissingRequiredProperty"},

@@ -37,6 +37,9 @@ type poolBody struct {
 	Packages      *[]packageReference     `json:"applicationPackageReferences"`
 	Licenses      unbuilt                 `json:"applicationLicenses"`
 	Mounts        unbuilt                 `json:"mountConfiguration"`
+	// Identity is of Resource Manager's pools. It is refused here, because who sends it
+	// would take the pool for one that has it.
+	Identity unbuilt `json:"identity"`
 }
 
 type packageReference struct {
@@ -210,6 +213,7 @@ func (b *poolBody) apply(p *batch.PoolSpec) error {
 		refusal{"autoScaleEvaluationInterval", b.AutoInterval, "give targetDedicatedNodes"},
 		refusal{"applicationLicenses", b.Licenses, ""},
 		refusal{"mountConfiguration", b.Mounts, "the nodes have no storage to mount"},
+		refusal{"identity", b.Identity, "give a pool its user-assigned identities through Resource Manager"},
 	)
 	if err != nil {
 		return err
