@@ -111,5 +111,8 @@ func WriteInfo(path string, info Info) error {
 	if err != nil {
 		return err
 	}
-	return front.Replace(path, append(b, '\n'), 0o600)
+	if err := front.Replace(path, append(b, '\n'), 0o600); err != nil {
+		return fmt.Errorf("writing where everything is to %s: %w", path, err)
+	}
+	return nil
 }
