@@ -31,8 +31,17 @@ func (d *Door) batchRoutes() {
 		})
 		d.handle("GET "+one+"/"+name+"/{part...}", d.noPart(name))
 	}
-	d.handle("PATCH "+one+"/privateEndpointConnections/{part...}", d.noPart("privateEndpointConnections"))
+	const connections = "Microsoft.Batch/batchAccounts/privateEndpointConnections/"
+	d.handle("PATCH "+one+"/privateEndpointConnections/{part}", func(r *http.Request, who identity.Caller) (rest.Reply, error) {
+		if err := d.Directory.Require(r.Context(), who, connections+"write", accountAddress(r).ID()); err != nil {
+			return rest.Reply{}, err
+		}
+		return d.noPart("privateEndpointConnections")(r, who)
+	})
 	d.handle("DELETE "+one+"/privateEndpointConnections/{part}", func(r *http.Request, who identity.Caller) (rest.Reply, error) {
+		if err := d.Directory.Require(r.Context(), who, connections+"delete", accountAddress(r).ID()); err != nil {
+			return rest.Reply{}, err
+		}
 		if _, err := d.Accounts.Open(r.Context(), who, accountAddress(r)); err != nil {
 			return rest.Reply{}, err
 		}

@@ -243,10 +243,14 @@ func (w *world) remaining(have []target) []target {
 		t.method, t.path, _ = strings.Cut(routeName.ReplaceAllString(route.pattern, "{$1}"), " ")
 		t.at, t.body = map[string]string{}, nil
 		if t.method == "PUT" || t.method == "PATCH" || t.method == "POST" {
-			t.body = object{"properties": object{}}
+			t.body = object{"properties": object{}, "alg": "RSA-OAEP", "value": "AAAA"}
 		}
 		for _, m := range routeName.FindAllStringSubmatch(route.pattern, -1) {
-			if t.at[m[1]] = fixed[m[1]]; t.at[m[1]] == "" {
+			t.at[m[1]] = fixed[m[1]]
+			switch {
+			case m[1] == "key" && route.door == "batch":
+				t.at[m[1]] = "thumbprintAlgorithm=sha1,thumbprint=0123456789012345678901234567890123456789"
+			case t.at[m[1]] == "":
 				t.at[m[1]] = "gone1"
 			}
 		}
