@@ -28,7 +28,9 @@ const marker = "hostile7731"
 type target struct {
 	// door is how its failures look, host where it is, token what it is called with.
 	door, host, token string
-	method            string
+	// plain is the address of a listener without TLS, if it is at one.
+	plain  string
+	method string
 	// path has {placeholders} with good values in at.
 	path, query string
 	at          map[string]string
@@ -275,9 +277,15 @@ func (g *generator) values(t target, good []byte) {
 // A gun shoots at one host over a connection that it keeps while it can.
 type gun struct {
 	addr, host string
-	roots      *x509.CertPool
-	conn       *tls.Conn
-	in         *bufio.Reader
+	// roots are nil where there is no TLS.
+	roots *x509.CertPool
+	conn  halfCloser
+	in    *bufio.Reader
+}
+
+type halfCloser interface {
+	net.Conn
+	CloseWrite() error
 }
 
 func roots(t testing.TB, file string) *x509.CertPool {
@@ -309,7 +317,10 @@ func (g *gun) shoot(s shot) (*http.Response, []byte, error) {
 			if err != nil {
 				return nil, nil, err
 			}
-			g.conn = tls.Client(raw, &tls.Config{ServerName: g.host, RootCAs: g.roots})
+			g.conn = raw.(*net.TCPConn)
+			if g.roots != nil {
+				g.conn = tls.Client(raw, &tls.Config{ServerName: g.host, RootCAs: g.roots})
+			}
 			g.in = bufio.NewReader(g.conn)
 		}
 		resp, body, err := g.exchange(s)

@@ -10,6 +10,7 @@ import (
 	"latchkey/batchapi"
 	"latchkey/graphapi"
 	"latchkey/resource"
+	"latchkey/server"
 	"latchkey/tokenapi"
 	"latchkey/vaultapi"
 )
@@ -230,8 +231,10 @@ func (w *world) remaining(have []target) []target {
 	known := map[string]bool{}
 	hosts := map[string]target{}
 	for _, t := range have {
-		known[t.door+anonymous(t.method+" "+t.path)] = true
-		hosts[t.door] = t
+		if t.plain == "" {
+			known[t.door+anonymous(t.method+" "+t.path)] = true
+			hosts[t.door] = t
+		}
 	}
 	fixed := map[string]string{"sub": w.SubscriptionID, "group": "g1", "tenant": w.TenantID, "location": "westus2", "scope": "subscriptions/" + w.SubscriptionID}
 	var out []target
@@ -285,6 +288,22 @@ func (w *world) otherTargets() []target {
 			}
 		}
 		out = append(out, t)
+	}
+	// The plain listener: managed identities, what latchkey's own commands ask, pages.
+	creds, err := server.Layout(w.Data).Credentials()
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	plain := target{door: "login", host: w.Portal, plain: w.Portal, method: "GET", query: "api-version=2019-08-01&resource=https%3A%2F%2Fvault.azure.net", at: map[string]string{"grant": "gone1"}}
+	for _, path := range []string{"/identity/{grant}/token", "/identity/{grant}/metadata/identity/oauth2/token"} {
+		plain.path, plain.method, plain.body = path, "GET", nil
+		out = append(out, plain)
+		plain.method, plain.body = "POST", "resource=https%3A%2F%2Fvault.azure.net"
+		out = append(out, plain)
+	}
+	out = append(out, target{door: "management", host: w.Portal, plain: w.Portal, token: creds.ClientSecret, method: "POST", path: "/local/identity", query: "x=y", body: object{"identity": "id1"}})
+	for _, path := range []string{"/", "/style.css", "/healthz", "/readyz", "/metadata/identity/oauth2/token", "/{page}"} {
+		out = append(out, target{door: "portal", host: w.Portal, plain: w.Portal, method: "GET", path: path, query: "x=y", at: map[string]string{"page": "x"}})
 	}
 	return append(out, target{door: "graph", host: "graph.microsoft.com", token: token, method: "POST", path: "/v1.0/directoryObjects/getByIds", query: "x=y", body: object{"ids": []string{w.principal}, "types": []string{"servicePrincipal"}}})
 }

@@ -115,6 +115,9 @@ func (w *world) fire(shots []shot) map[int]int {
 				g := byHost[s.host]
 				if g == nil {
 					g = &gun{addr: w.Listen, host: s.host, roots: pool}
+					if s.plain != "" {
+						g = &gun{addr: s.plain, host: s.host}
+					}
 					byHost[s.host] = g
 				}
 				resp, body, err := g.shoot(s)
@@ -154,6 +157,12 @@ func misshapen(s shot, resp *http.Response, body []byte) string {
 	}
 	if resp.StatusCode >= 500 {
 		return fmt.Sprintf("%d %.300s", resp.StatusCode, body)
+	}
+	if bytes.Contains(body, []byte("root:x:0:")) {
+		return "a file of the machine came out"
+	}
+	if s.door == "portal" || s.plain != "" && resp.StatusCode == http.StatusNotFound && strings.HasPrefix(kind, "text/plain") {
+		return "" // pages, for people
 	}
 	if resp.StatusCode < 400 || resp.Request != nil && resp.Request.Method == http.MethodHead {
 		return ""
