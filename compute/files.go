@@ -8,6 +8,7 @@ import (
 	"path"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -112,7 +113,7 @@ func (f *Files) name(name string) (string, error) {
 		return ".", nil
 	}
 	first, _, _ := strings.Cut(clean, "/")
-	if !filepath.IsLocal(clean) || strings.IndexByte(clean, 0) >= 0 || f.node && first == agentDir {
+	if !filepath.IsLocal(clean) || len(clean) > maxPath || strings.IndexByte(clean, 0) >= 0 || f.node && first == agentDir {
 		return "", fault.FileNotFound.New("")
 	}
 	return clean, nil
@@ -147,18 +148,41 @@ func (f *Files) List(dir string, recursive bool) ([]File, error) {
 }
 
 func (f *Files) list(found []File, dir string, recursive bool) ([]File, error) {
+	here, err := f.entries(dir)
+	if err != nil {
+		return nil, err
+	}
+	for _, file := range here {
+		found = append(found, file)
+		if !recursive || !file.Dir {
+			continue
+		}
+		if below, err := f.list(found, file.Name, true); err == nil {
+			found = below
+		}
+	}
+	return found, nil
+}
+
+// entries lists one directory. What has a longer path than any program could use is
+// left out: a task can nest directories without end.
+func (f *Files) entries(dir string) ([]File, error) {
 	d, err := f.root.Open(dir)
 	if err != nil {
 		return nil, notFound(err)
 	}
 	defer d.Close()
+	if f.ours(d) {
+		return nil, fault.FileNotFound.New("")
+	}
 	names, err := d.Readdirnames(-1)
 	if err != nil {
 		return nil, notFound(err)
 	}
+	var found []File
 	for _, name := range names {
 		full := path.Join(dir, name)
-		if f.node && full == agentDir {
+		if f.node && full == agentDir || len(full) > maxPath {
 			continue
 		}
 		// By the open directory: names below it cannot be turned into links meanwhile.
@@ -174,20 +198,26 @@ func (f *Files) list(found []File, dir string, recursive bool) ([]File, error) {
 			}
 			continue
 		}
-		file, ok := fileOf(full, &st)
-		if !ok {
-			continue
-		}
-		found = append(found, file)
-		if recursive && file.Dir {
-			below, err := f.list(found, full, true)
-			if err != nil {
-				continue
-			}
-			found = below
+		if file, ok := fileOf(full, &st); ok {
+			found = append(found, file)
 		}
 	}
 	return found, nil
+}
+
+// maxPath is the longest path that is answered for, below the directory asked: every
+// directory on the way is opened.
+const maxPath = 1024
+
+// ours reports whether something that was opened is the agent's own directory or lies
+// in it: a link that a task made may lead there.
+func (f *Files) ours(file *os.File) bool {
+	if !f.node {
+		return false
+	}
+	at, err := os.Readlink("/proc/self/fd/" + strconv.Itoa(int(file.Fd())))
+	own := filepath.Join(f.root.Name(), agentDir)
+	return err != nil || at == own || strings.HasPrefix(at, own+"/")
 }
 
 // fileOf describes what st says; it is false for what is neither file nor directory.
@@ -218,6 +248,10 @@ func (f *Files) open(name string) (*os.File, File, error) {
 	file, err := f.root.OpenFile(clean, os.O_RDONLY|unix.O_NONBLOCK, 0)
 	if err != nil {
 		return nil, File{}, notFound(err)
+	}
+	if f.ours(file) {
+		file.Close()
+		return nil, File{}, fault.FileNotFound.New("")
 	}
 	var st unix.Statx_t
 	if err := unix.Statx(int(file.Fd()), "", unix.AT_EMPTY_PATH, unix.STATX_BASIC_STATS|unix.STATX_BTIME, &st); err != nil {
@@ -267,13 +301,23 @@ func (f *Files) Remove(name string, recursive bool) error {
 	if clean == "." {
 		return fault.FileIsDirectory.New("The directory itself goes with its task or node.")
 	}
-	if _, err := f.root.Lstat(clean); err != nil {
+	dir, err := f.root.Open(path.Dir(clean))
+	if err != nil {
 		return notFound(err)
 	}
-	if recursive {
-		err = f.root.RemoveAll(clean)
-	} else {
-		err = f.root.Remove(clean)
+	defer dir.Close()
+	name, at := path.Base(clean), int(dir.Fd())
+	var st unix.Stat_t
+	if err := unix.Fstatat(at, name, &st, unix.AT_SYMLINK_NOFOLLOW); err != nil || f.ours(dir) {
+		return fault.FileNotFound.New("")
+	}
+	switch {
+	case recursive:
+		err = removeAt(at, name)
+	case st.Mode&unix.S_IFMT == unix.S_IFDIR:
+		err = unix.Unlinkat(at, name, unix.AT_REMOVEDIR)
+	default:
+		err = unix.Unlinkat(at, name, 0)
 	}
 	if errors.Is(err, unix.ENOTEMPTY) || errors.Is(err, unix.EEXIST) {
 		return fault.FileIsDirectory.New("The specified path is a directory that is not empty.")

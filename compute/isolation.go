@@ -29,7 +29,7 @@ func (l *Local) Isolation() []string {
 		}
 	}
 	if l.ownUsers {
-		add("Each task slot has a user of its own, from %d on, without privileges; elevated tasks stay root but have no capabilities.", l.users.first)
+		add("Each task slot has a user of its own, from %d on, without privileges; elevated tasks have no more.", l.users.first)
 	} else {
 		add("Tasks run as the service's user without capabilities (%v). They cannot read the service's memory or environment, but nothing keeps them from slowing it down.", l.noUsers)
 	}

@@ -1,9 +1,7 @@
 package compute
 
 import (
-	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"strings"
 )
@@ -44,32 +42,3 @@ func taskPath(job, task string) (string, error) {
 
 // path returns the directory that d names, relative to the node's disk.
 func (d TaskDir) path() (string, error) { return taskPath(d.JobID, d.TaskID) }
-
-// removeTree deletes a directory and all below it, although its owner may have
-// taken the permissions away. Nothing may be running in it.
-func removeTree(path string) error {
-	err := os.RemoveAll(path)
-	if err == nil || !os.IsPermission(err) {
-		return err
-	}
-	filepath.WalkDir(path, func(p string, d os.DirEntry, _ error) error {
-		if d != nil && d.IsDir() {
-			os.Chmod(p, 0o700)
-		}
-		return nil
-	})
-	return os.RemoveAll(path)
-}
-
-// removeContents empties a directory.
-func removeContents(dir string) error {
-	entries, err := os.ReadDir(dir)
-	if err != nil {
-		return fmt.Errorf("emptying a disk: %w", err)
-	}
-	var failed error
-	for _, e := range entries {
-		failed = errors.Join(failed, removeTree(filepath.Join(dir, e.Name())))
-	}
-	return failed
-}
