@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"os"
 
 	"latchkey/compute"
 	"latchkey/fault"
@@ -101,8 +102,8 @@ func (s *Service) StatFile(ctx context.Context, who identity.Caller, acct Accoun
 	return files.Stat(name)
 }
 
-// OpenFile opens a file for reading; the caller closes it. While it is read, the
-// account may be locked: what was opened before can be read to its end.
+// OpenFile opens a file for reading; the caller closes it. It can be read for as long
+// as the account is not locked.
 func (s *Service) OpenFile(ctx context.Context, who identity.Caller, acct Account, f Folder, name string) (Content, compute.File, error) {
 	files, err := s.openFolder(ctx, who, acct, f, false)
 	if err != nil {
@@ -113,8 +114,31 @@ func (s *Service) OpenFile(ctx context.Context, who identity.Caller, acct Accoun
 	if err != nil {
 		return nil, info, err
 	}
-	return file, info, nil
+	return &lockable{file, func() error {
+		return s.store.View(ctx, acct.Space, func(*store.Tx) error { return nil })
+	}}, info, nil
 }
+
+// A lockable is a file that can be read while its account is not locked: a reader who
+// takes his time must not go on for hours after the key is gone.
+type lockable struct {
+	file   *os.File
+	opened func() error
+}
+
+// Read implements io.Reader.
+func (l *lockable) Read(p []byte) (int, error) {
+	if err := l.opened(); err != nil {
+		return 0, err
+	}
+	return l.file.Read(p)
+}
+
+// Seek implements io.Seeker.
+func (l *lockable) Seek(offset int64, whence int) (int64, error) { return l.file.Seek(offset, whence) }
+
+// Close implements io.Closer.
+func (l *lockable) Close() error { return l.file.Close() }
 
 // RemoveFile removes a file, or with recursive a directory and all below it.
 func (s *Service) RemoveFile(ctx context.Context, who identity.Caller, acct Account, f Folder, name string, recursive bool) error {

@@ -127,6 +127,31 @@ func TestLockKillsRealProcessesAndTheyComeBack(t *testing.T) {
 	}
 }
 
+func TestALockEndsWhatIsBeingRead(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.local()
+	w.addPool("p", 1)
+	w.addJob("j", "p")
+	w.addTask("j", "t", func(s *batch.TaskSpec) { s.CommandLine = "echo one two three" })
+	w.eventually("the task is complete", func() bool { return w.task("j", "t").State == "completed" })
+	content, _, err := w.OpenFile(w.ctx, w.who, w.acct, batch.Folder{JobID: "j", TaskID: "t"}, "stdout.txt")
+	w.check(err)
+	defer content.Close()
+	some := make([]byte, 3)
+	if n, err := content.Read(some); err != nil || string(some[:n]) != "one" {
+		t.Fatalf("before the lock: %q, %v", some[:n], err)
+	}
+	w.keys.lock(w.acct.Space, true)
+	if n, err := content.Read(some); !errors.Is(err, fault.KeyUnavailable) || n != 0 {
+		t.Errorf("after it: %q, %v", some[:n], err)
+	}
+	w.keys.lock(w.acct.Space, false)
+	if n, err := content.Read(some); err != nil || string(some[:n]) != " tw" {
+		t.Errorf("after its end: %q, %v", some[:n], err)
+	}
+}
+
 // BenchmarkEndToEnd runs /bin/true on two nodes: real processes, directories, files.
 func BenchmarkEndToEnd(b *testing.B) {
 	w := newWorld(b)
