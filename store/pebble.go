@@ -38,6 +38,11 @@ func OpenPebble(dir string, log *slog.Logger) (*Pebble, error) {
 		MemTableSize:       8 << 20,
 		MaxOpenFiles:       256,
 		FormatMajorVersion: pebble.FormatNewest,
+		// A damaged block fails who reads it, by its checksum. Left to itself the engine
+		// would end the process, and with it every account whose blocks are sound.
+		EventListener: &pebble.EventListener{DataCorruption: func(info pebble.DataCorruptionInfo) {
+			log.Error("a file of the store is damaged; put back a copy of the directory", "file", info.Path, "err", info.Details)
+		}},
 	}
 	// Sealed bytes do not compress.
 	options.ApplyCompressionSettings(func() pebble.DBCompressionSettings { return pebble.DBCompressionNone })
