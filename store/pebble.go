@@ -41,7 +41,7 @@ func OpenPebble(dir string, log *slog.Logger) (*Pebble, error) {
 		// A damaged block fails who reads it, by its checksum. Left to itself the engine
 		// would end the process, and with it every account whose blocks are sound.
 		EventListener: &pebble.EventListener{DataCorruption: func(info pebble.DataCorruptionInfo) {
-			log.Error("a file of the store is damaged; put back a copy of the directory", "file", info.Path, "err", info.Details)
+			log.Error("a file of the store is damaged; put back a copy of the directory", "file", info.Path, "err", info.Details.Error())
 		}},
 	}
 	// Sealed bytes do not compress.
