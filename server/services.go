@@ -125,7 +125,7 @@ func (s *services) openStores(ctx context.Context, client *http.Client) error {
 	s.subscriptions = subscription.New(subscription.Config{Store: records, Directory: s.directory, Log: s.log})
 	s.vaults = vault.New(vault.Config{
 		Store: vaultRecords, Cloud: s.cfg.Cloud, Directory: s.directory,
-		Audit: s.audit, Location: regionOf(vault.Type), Log: s.log,
+		Audit: s.audit, Location: regionOf(vault.Type), Geography: geographyOf, Log: s.log,
 	})
 	s.accounts = account.New(account.Config{
 		Store: records, Ring: s.ring, Directory: s.directory, Cloud: s.cfg.Cloud, Location: regionOf(account.Type),
@@ -150,6 +150,12 @@ func empty(dir string) bool {
 // regionOf returns what finds the region in which a resource of a type is made.
 func regionOf(fullType string) func(string) (string, error) {
 	return func(name string) (string, error) { return subscription.Place(name, fullType) }
+}
+
+// geographyOf returns where the data of a region stays.
+func geographyOf(region string) string {
+	l, _ := subscription.FindLocation(region)
+	return l.Geography
 }
 
 // batchAccounts is what batch must know of the accounts.

@@ -3,6 +3,7 @@ package vault
 import (
 	"context"
 
+	"latchkey/fault"
 	"latchkey/identity"
 	"latchkey/store"
 )
@@ -16,26 +17,48 @@ type Result struct {
 
 // Wrap encrypts a symmetric key.
 func (s *Service) Wrap(ctx context.Context, who identity.Caller, ref Ref, alg string, value []byte) (Result, error) {
-	return s.crypt(ctx, who, opWrap, ref, alg, func(m material) ([]byte, error) { return m.encrypt(alg, value) })
+	return s.encrypt(ctx, who, opWrap, ref, alg, func(e encrypter) ([]byte, error) { return e.encrypt(alg, value) })
 }
 
 // Unwrap decrypts a symmetric key that Wrap encrypted.
 func (s *Service) Unwrap(ctx context.Context, who identity.Caller, ref Ref, alg string, value []byte) (Result, error) {
-	return s.crypt(ctx, who, opUnwrap, ref, alg, func(m material) ([]byte, error) { return m.decrypt(alg, value) })
+	return s.encrypt(ctx, who, opUnwrap, ref, alg, func(e encrypter) ([]byte, error) { return e.decrypt(alg, value) })
 }
 
 // Encrypt encrypts a short value.
 func (s *Service) Encrypt(ctx context.Context, who identity.Caller, ref Ref, alg string, value []byte) (Result, error) {
-	return s.crypt(ctx, who, opEncrypt, ref, alg, func(m material) ([]byte, error) { return m.encrypt(alg, value) })
+	return s.encrypt(ctx, who, opEncrypt, ref, alg, func(e encrypter) ([]byte, error) { return e.encrypt(alg, value) })
 }
 
 // Decrypt decrypts what Encrypt encrypted.
 func (s *Service) Decrypt(ctx context.Context, who identity.Caller, ref Ref, alg string, value []byte) (Result, error) {
-	return s.crypt(ctx, who, opDecrypt, ref, alg, func(m material) ([]byte, error) { return m.decrypt(alg, value) })
+	return s.encrypt(ctx, who, opDecrypt, ref, alg, func(e encrypter) ([]byte, error) { return e.decrypt(alg, value) })
 }
 
-// crypt does an operation with a version's secret.
-func (s *Service) crypt(ctx context.Context, who identity.Caller, op operation, ref Ref, alg string, do func(material) ([]byte, error)) (out Result, err error) {
+// encrypt does an operation of keys that encrypt.
+func (s *Service) encrypt(ctx context.Context, who identity.Caller, op operation, ref Ref, alg string, do func(encrypter) ([]byte, error)) (out Result, err error) {
+	kid, err := s.crypt(ctx, who, op, ref, alg, func(v *Version, kid string) error {
+		m, err := v.secret()
+		if err != nil {
+			return err
+		}
+		e, ok := m.(encrypter)
+		if !ok {
+			return fault.BadParameter.New("Key and encryption algorithm are incompatible. Key %s is of type '%s', and algorithm '%s' "+
+				"can only be used with key type 'RSA' or 'RSA-HSM'.", kid, v.Type, alg)
+		}
+		out.Value, err = do(e)
+		return err
+	})
+	if err != nil {
+		return Result{}, err
+	}
+	out.KID = kid
+	return out, nil
+}
+
+// crypt does an operation with a version's secret and returns the version's address.
+func (s *Service) crypt(ctx context.Context, who identity.Caller, op operation, ref Ref, alg string, do func(v *Version, kid string) error) (kid string, err error) {
 	err = s.use(ctx, who, op, ref, func(u *use) error {
 		var version *Version
 		if len(alg) <= 32 {
@@ -50,21 +73,13 @@ func (s *Service) crypt(ctx context.Context, who identity.Caller, op operation, 
 				return err
 			}
 			u.version = version.ID
-			out.KID = s.KeyID(v.Name, version.Key, version.ID)
+			kid = s.KeyID(v.Name, version.Key, version.ID)
 			return version.usable(op)
 		})
 		if err != nil {
 			return err
 		}
-		secret, err := version.secret()
-		if err != nil {
-			return err
-		}
-		out.Value, err = do(secret)
-		return err
+		return do(version, kid)
 	})
-	if err != nil {
-		return Result{}, err
-	}
-	return out, nil
+	return kid, err
 }

@@ -41,8 +41,9 @@ func (s *Service) DeleteKey(ctx context.Context, who identity.Caller, ref Ref) (
 				return err
 			}
 			u.version = version.ID
-			k, err := s.move(tx, v, store.KindVaultKey, store.KindDeletedKey, ref.Key, func(k *storedKey) {
+			k, err := s.move(tx, v, store.KindVaultKey, store.KindDeletedKey, ref.Key, func(k *storedKey) time.Time {
 				k.Deleted, k.Purges = now, now.Add(v.retention())
+				return k.Purges
 			})
 			if err != nil {
 				return err
@@ -59,8 +60,9 @@ func (s *Service) DeleteKey(ctx context.Context, who identity.Caller, ref Ref) (
 }
 
 // move turns a live key into a deleted one, or the reverse, at the same place, so
-// that its versions stay below it.
-func (s *Service) move(tx *store.Tx, v *Vault, from, to store.Kind, name string, change func(*storedKey)) (k storedKey, err error) {
+// that its versions stay below it. Change returns when the key has to be looked at
+// next.
+func (s *Service) move(tx *store.Tx, v *Vault, from, to store.Kind, name string, change func(*storedKey) time.Time) (k storedKey, err error) {
 	r, err := tx.Lookup(from, v.rid, name)
 	if err != nil {
 		return k, err
@@ -68,11 +70,11 @@ func (s *Service) move(tx *store.Tx, v *Vault, from, to store.Kind, name string,
 	if err := r.Decode(&k); err != nil {
 		return k, err
 	}
-	change(&k)
+	due := change(&k)
 	if err := tx.Delete(r); err != nil {
 		return k, err
 	}
-	_, err = tx.InsertAt(to, v.rid, r.ID, k.Name, store.Clear{Due: k.Purges}, k)
+	_, err = tx.InsertAt(to, v.rid, r.ID, k.Name, store.Clear{Due: due}, k)
 	return k, err
 }
 
@@ -175,8 +177,9 @@ func (s *Service) RecoverKey(ctx context.Context, who identity.Caller, ref Ref) 
 			}
 			u.version = version.ID
 			out = s.present(v, *version)
-			_, err = s.move(tx, v, store.KindDeletedKey, store.KindVaultKey, ref.Key, func(k *storedKey) {
+			_, err = s.move(tx, v, store.KindDeletedKey, store.KindVaultKey, ref.Key, func(k *storedKey) time.Time {
 				k.Deleted, k.Purges = time.Time{}, time.Time{}
+				return k.due(version)
 			})
 			return err
 		})

@@ -22,6 +22,8 @@ type KeyType string
 const (
 	RSA    KeyType = "RSA"
 	RSAHSM KeyType = "RSA-HSM"
+	EC     KeyType = "EC"
+	ECHSM  KeyType = "EC-HSM"
 )
 
 // operations are the key operations in Azure's spelling and order.
@@ -38,7 +40,10 @@ type Attributes struct {
 type Draft struct {
 	Type KeyType
 	// Size is in bits; zero is the type's default. Exponent is zero for the default.
+	// Both are for RSA keys.
 	Size, Exponent int
+	// Curve is for EC keys; empty is the default.
+	Curve string
 	// Ops nil means all that fit the type.
 	Ops []string
 	Attributes
@@ -56,6 +61,10 @@ type storedKey struct {
 	// is no way back.
 	Deleted, Purges time.Time
 	Purging         bool
+	// Rotation is nil as long as nobody has set a policy.
+	Rotation *RotationPolicy
+	// Notified is the version whose near expiry has been told.
+	Notified string
 }
 
 func checkKeyName(name string) error {
@@ -71,26 +80,30 @@ func checkKeyName(name string) error {
 
 // check says what is wrong with a draft.
 func (d Draft) check() error {
-	switch d.Type {
-	case RSA, RSAHSM:
-	case "":
-		return badProperty("kty", "it must be given")
-	default:
-		return badProperty("kty", "keys of type '%s' are not made here; RSA and RSA-HSM are", d.Type)
-	}
-	if err := checkRSA(d.Size, d.Exponent); err != nil {
+	if err := d.Type.check(); err != nil {
 		return err
 	}
-	if d.Exportable != nil && *d.Exportable {
-		if !d.ReleasePolicy {
-			return fault.BadParameter.New("AKV.SKR.1004: Exportable keys must have release policy.")
+	if d.Type.isRSA() {
+		if err := checkRSA(d.Size, d.Exponent); err != nil {
+			return err
 		}
-		return badProperty("attributes.exportable", "keys cannot be released from this vault")
+	} else if err := checkCurve(d.Curve); err != nil {
+		return err
 	}
-	if d.ReleasePolicy {
+	return checkExport(d.Exportable, d.ReleasePolicy)
+}
+
+// checkExport refuses keys that could leave.
+func checkExport(exportable *bool, policy bool) error {
+	switch {
+	case exportable != nil && *exportable && !policy:
+		return fault.BadParameter.New("AKV.SKR.1004: Exportable keys must have release policy.")
+	case exportable != nil && *exportable:
+		return badProperty("attributes.exportable", "keys cannot be released from this vault")
+	case policy:
 		return fault.BadParameter.New("AKV.SKR.1005: Non-exportable keys must not have release policy.")
 	}
-	return checkTags(d.Tags)
+	return nil
 }
 
 func badProperty(property, format string, args ...any) error {
@@ -140,8 +153,23 @@ func (v *Version) apply(a Attributes) error {
 }
 
 // Create makes a key, or a new version of one that there is.
-func (s *Service) Create(ctx context.Context, who identity.Caller, ref Ref, in Draft) (out Version, err error) {
-	err = s.use(ctx, who, opCreate, ref, func(u *use) error {
+func (s *Service) Create(ctx context.Context, who identity.Caller, ref Ref, in Draft) (Version, error) {
+	return s.add(ctx, who, opCreate, ref, func() (Version, []byte, error) {
+		if err := in.check(); err != nil {
+			return Version{}, nil, err
+		}
+		version, err := newVersion(in.Type, in.Ops, in.Attributes, in.Tags)
+		if err != nil {
+			return Version{}, nil, err
+		}
+		secret, err := s.generate(ctx, in.Type, in.Size, in.Curve)
+		return version, secret, err
+	})
+}
+
+// add makes a key, or a new version of one that there is, of what prepare returns.
+func (s *Service) add(ctx context.Context, who identity.Caller, op operation, ref Ref, prepare func() (Version, []byte, error)) (out Version, err error) {
+	err = s.use(ctx, who, op, ref, func(u *use) error {
 		// The caller is asked for a reason before anything is computed for it.
 		err := s.Store.View(ctx, store.Space{}, func(tx *store.Tx) error {
 			v, err := s.enter(ctx, tx, u)
@@ -153,7 +181,7 @@ func (s *Service) Create(ctx context.Context, who identity.Caller, ref Ref, in D
 		if err != nil {
 			return err
 		}
-		version, secret, err := s.draft(ctx, in)
+		version, secret, err := prepare()
 		if err != nil {
 			return err
 		}
@@ -206,45 +234,53 @@ func (s *Service) creatable(tx *store.Tx, v *Vault, name string) error {
 		"in this state, the key can only be recovered or purged.", name).Because("ObjectIsDeletedButRecoverable")
 }
 
-// draft generates what the draft asks for.
-func (s *Service) draft(ctx context.Context, in Draft) (Version, []byte, error) {
-	if err := in.check(); err != nil {
-		return Version{}, nil, err
-	}
+// newVersion returns a version that has everything but its key.
+func newVersion(t KeyType, ops []string, a Attributes, tags map[string]string) (Version, error) {
 	now := time.Now().UTC().Truncate(time.Second)
-	v := Version{Type: in.Type, Ops: rsaOps, Enabled: true, Created: now, Updated: now, Tags: in.Tags}
-	if in.Ops != nil {
+	v := Version{Type: t, Ops: t.ops(), Enabled: true, Created: now, Updated: now, Tags: tags}
+	if err := checkTags(tags); err != nil {
+		return Version{}, err
+	}
+	if ops != nil {
 		var err error
-		if v.Ops, err = canonicalOps(in.Ops); err != nil {
-			return Version{}, nil, err
+		if v.Ops, err = canonicalOps(ops); err != nil {
+			return Version{}, err
 		}
 	}
-	if err := v.apply(in.Attributes); err != nil {
-		return Version{}, nil, err
-	}
-	select {
-	case s.making <- struct{}{}:
-	case <-ctx.Done():
-		return Version{}, nil, ctx.Err()
-	}
-	defer func() { <-s.making }()
-	secret, err := newRSA(in.Size)
-	if err != nil {
-		return Version{}, nil, err
+	if err := v.apply(a); err != nil {
+		return Version{}, err
 	}
 	var id [16]byte
 	rand.Read(id[:])
 	v.ID = hex.EncodeToString(id[:])
-	return v, secret, nil
+	return v, nil
+}
+
+// generate makes a private key when a processor is free for it.
+func (s *Service) generate(ctx context.Context, t KeyType, size int, curve string) ([]byte, error) {
+	select {
+	case s.making <- struct{}{}:
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	defer func() { <-s.making }()
+	return newSecret(t, size, curve)
 }
 
 // addVersion stores a version as the newest of a key, making the key if there is none.
 func addVersion(tx *store.Tx, v *Vault, name string, version Version, secret []byte) (Version, error) {
+	m, err := parseMaterial(secret)
+	if err != nil {
+		return Version{}, err
+	}
+	version.Public = m.public()
 	place := store.NewRID()
 	key, err := tx.Lookup(store.KindVaultKey, v.rid, name)
 	switch {
 	case errors.Is(err, store.ErrNotFound):
-		key, err = tx.Insert(store.KindVaultKey, v.rid, name, store.Clear{}, storedKey{Name: name, Current: place})
+		k := storedKey{Name: name, Current: place}
+		version.Key = name
+		key, err = tx.Insert(store.KindVaultKey, v.rid, name, store.Clear{Due: k.due(&version)}, k)
 		if err != nil {
 			return Version{}, err
 		}
@@ -256,18 +292,12 @@ func addVersion(tx *store.Tx, v *Vault, name string, version Version, secret []b
 			return Version{}, err
 		}
 		k.Current = place
-		if err := tx.Put(key, store.Clear{}, k); err != nil {
+		// The name keeps the case in which it was first written.
+		version.Key = k.Name
+		if err := tx.Put(key, store.Clear{Due: k.due(&version)}, k); err != nil {
 			return Version{}, err
 		}
-		// The name keeps the case in which it was first written.
-		name = k.Name
 	}
-	version.Key = name
-	m, err := parseMaterial(secret)
-	if err != nil {
-		return Version{}, err
-	}
-	version.Public = m.public()
 	if _, err := tx.InsertAt(store.KindKeyVersion, key.ID, place, version.ID, store.Clear{}, storedVersion{version, secret}); err != nil {
 		return Version{}, err
 	}

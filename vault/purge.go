@@ -8,20 +8,24 @@ import (
 	"latchkey/store"
 )
 
-// PurgeEvery is how often Run looks for what has been deleted long enough.
+// PurgeEvery is how often Run looks for what has been deleted long enough, and for
+// keys that are to be rotated.
 const PurgeEvery = time.Minute
 
 // chunk is how many records one transaction of a purge destroys.
 const chunk = 128
 
-// Run purges deleted vaults and keys when their retention is over, until ctx ends. It
-// also finishes purges that were cut off.
+// Run purges deleted vaults and keys when their retention is over, and rotates keys as
+// their policies say, until ctx ends. It also finishes purges that were cut off.
 func (s *Service) Run(ctx context.Context) error {
 	ticker := time.NewTicker(PurgeEvery)
 	defer ticker.Stop()
 	for {
 		if err := s.purgeDue(ctx); err != nil && ctx.Err() == nil {
 			s.Log.Error("purging deleted vaults and keys", "err", err)
+		}
+		if err := s.rotateDue(ctx); err != nil && ctx.Err() == nil {
+			s.Log.Error("rotating keys by their policies", "err", err)
 		}
 		select {
 		case <-ctx.Done():
@@ -35,20 +39,7 @@ func (s *Service) Run(ctx context.Context) error {
 // brought back since it was listed.
 func (s *Service) purgeDue(ctx context.Context) error {
 	now := time.Now().UTC()
-	due := func(kind store.Kind) ([]store.Place, error) {
-		var places []store.Place
-		err := s.Store.View(ctx, store.Space{}, func(tx *store.Tx) error {
-			for place, err := range tx.Due(kind, now) {
-				if err != nil {
-					return err
-				}
-				places = append(places, place)
-			}
-			return nil
-		})
-		return places, err
-	}
-	keys, err := due(store.KindDeletedKey)
+	keys, err := s.due(ctx, store.KindDeletedKey, now)
 	if err != nil {
 		return err
 	}
@@ -57,7 +48,7 @@ func (s *Service) purgeDue(ctx context.Context) error {
 			return err
 		}
 	}
-	vaults, err := due(store.KindDeletedVault)
+	vaults, err := s.due(ctx, store.KindDeletedVault, now)
 	if err != nil {
 		return err
 	}
@@ -67,6 +58,20 @@ func (s *Service) purgeDue(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// due lists what has to be looked at.
+func (s *Service) due(ctx context.Context, kind store.Kind, now time.Time) (places []store.Place, err error) {
+	err = s.Store.View(ctx, store.Space{}, func(tx *store.Tx) error {
+		for place, err := range tx.Due(kind, now) {
+			if err != nil {
+				return err
+			}
+			places = append(places, place)
+		}
+		return nil
+	})
+	return places, err
 }
 
 func (s *Service) destroyDueVault(ctx context.Context, id store.RID, now time.Time) error {

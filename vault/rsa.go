@@ -13,33 +13,6 @@ import (
 	"latchkey/fault"
 )
 
-// rsaOps are the operations of an RSA key for which none were named, in Azure's order.
-var rsaOps = []string{"encrypt", "decrypt", "sign", "verify", "wrapKey", "unwrapKey"}
-
-// A material is the secret of a key version. Each kind of key has one.
-type material interface {
-	// public returns the public part.
-	public() Public
-	// encrypt and decrypt fail with fault.BadParameter if the algorithm is not one of
-	// the key's kind or the value does not fit.
-	encrypt(alg string, plain []byte) ([]byte, error)
-	decrypt(alg string, sealed []byte) ([]byte, error)
-}
-
-// parseMaterial reads a secret in PKCS #8, RFC 5208.
-func parseMaterial(secret []byte) (material, error) {
-	key, err := x509.ParsePKCS8PrivateKey(secret)
-	if err != nil {
-		return nil, fmt.Errorf("reading a private key: %w", err)
-	}
-	switch key := key.(type) {
-	case *rsa.PrivateKey:
-		return rsaMaterial{key}, nil
-	default:
-		return nil, fmt.Errorf("reading a private key: a %T is of no use here", key)
-	}
-}
-
 // checkRSA says what is wrong with the size and the exponent of an RSA key.
 func checkRSA(size, exponent int) error {
 	switch size {

@@ -49,10 +49,27 @@ var (
 	opDecrypt      = operation{"KeyDecrypt", "decrypt", actions + "decrypt/action"}
 	opWrap         = operation{"KeyWrap", "wrapKey", actions + "wrap/action"}
 	opUnwrap       = operation{"KeyUnwrap", "unwrapKey", actions + "unwrap/action"}
+	opSign         = operation{"KeySign", "sign", actions + "sign/action"}
+	opVerify       = operation{"KeyVerify", "verify", actions + "verify/action"}
+	opImport       = operation{"KeyImport", "import", actions + "import/action"}
+	opRotate       = operation{"KeyRotate", "rotate", actions + "rotate/action"}
+	opGetRotation  = operation{"KeyRotationPolicyGet", "getrotationpolicy", Type + "/keyrotationpolicies/read"}
+	opSetRotation  = operation{"KeyRotationPolicySet", "setrotationpolicy", Type + "/keyrotationpolicies/write"}
+	opBackup       = operation{"KeyBackup", "backup", actions + "backup/action"}
+	opRestore      = operation{"KeyRestore", "restore", actions + "restore/action"}
+	opRelease      = operation{"KeyRelease", "release", actions + "release/action"}
+	opAttestation  = operation{"KeyGetAttestation", "get", actions + "read"}
+	opRandom       = operation{"RandomBytesGet", "get", actions + "read"}
 	opListDeleted  = operation{"KeyListDeleted", "list", actions + "read"}
 	opGetDeleted   = operation{"KeyGetDeleted", "get", actions + "read"}
 	opRecover      = operation{"KeyRecover", "recover", actions + "recover/action"}
 	opPurge        = operation{"KeyPurge", "purge", actions + "purge/action"}
+)
+
+// What a vault does by itself, for the audit; nobody needs a permission for it.
+var (
+	opRotateIfDue = operation{name: "KeyRotateIfDue"}
+	opNearExpiry  = operation{name: "KeyNearExpiryEventGridNotification"}
 )
 
 // An Auditor keeps what was done with keys. It returns when the record is kept.

@@ -27,7 +27,11 @@ func operations(t *testing.T, w *world, vaultName string) map[string]struct {
 	ref := vault.Ref{Vault: vaultName, Key: "k"}
 	gone := vault.Ref{Vault: vaultName, Key: "d"}
 	fresh := vault.Ref{Vault: vaultName, Key: "new"}
-	const action = "Microsoft.KeyVault/vaults/keys/"
+	small := vault.Ref{Vault: vaultName, Key: "small"}
+	const (
+		action   = "Microsoft.KeyVault/vaults/keys/"
+		rotation = "Microsoft.KeyVault/vaults/keyrotationpolicies/"
+	)
 	type row = struct {
 		permission, action string
 		do                 func(who identity.Caller) error
@@ -48,6 +52,19 @@ func operations(t *testing.T, w *world, vaultName string) map[string]struct {
 		"list of deleted": {"list", action + "read", func(who identity.Caller) error { return second(w.DeletedKeys(ctx, who, vaultName, vault.Page{})) }},
 		"recover":         {"recover", action + "recover/action", func(who identity.Caller) error { return second(w.RecoverKey(ctx, who, fresh)) }},
 		"purge":           {"purge", action + "purge/action", func(who identity.Caller) error { return w.PurgeKey(ctx, who, fresh) }},
+		"import":          {"import", action + "import/action", func(who identity.Caller) error { return second(w.Import(ctx, who, fresh, vault.Import{})) }},
+		"rotate":          {"rotate", action + "rotate/action", func(who identity.Caller) error { return second(w.Rotate(ctx, who, small)) }},
+		"policy":          {"getrotationpolicy", rotation + "read", func(who identity.Caller) error { return second(w.RotationPolicy(ctx, who, ref)) }},
+		"set policy": {"setrotationpolicy", rotation + "write", func(who identity.Caller) error {
+			return second(w.SetRotationPolicy(ctx, who, ref, vault.RotationPolicy{}))
+		}},
+		"backup":      {"backup", action + "backup/action", func(who identity.Caller) error { return second(w.Backup(ctx, who, ref)) }},
+		"restore":     {"restore", action + "restore/action", func(who identity.Caller) error { return second(w.Restore(ctx, who, vaultName, nil)) }},
+		"sign":        {"sign", action + "sign/action", func(who identity.Caller) error { return second(w.Sign(ctx, who, ref, "RS256", nil)) }},
+		"verify":      {"verify", action + "verify/action", func(who identity.Caller) error { return second(w.Verify(ctx, who, ref, "RS256", nil, nil)) }},
+		"attestation": {"get", action + "read", func(who identity.Caller) error { return w.Attestation(ctx, who, ref) }},
+		"random":      {"get", action + "read", func(who identity.Caller) error { return second(w.Random(ctx, who, vaultName, 1)) }},
+		"release":     {"release", action + "release/action", func(who identity.Caller) error { return w.Release(ctx, who, fresh) }},
 	}
 }
 
@@ -55,6 +72,7 @@ func operations(t *testing.T, w *world, vaultName string) map[string]struct {
 func (w *world) mustKeys(t *testing.T, vaultName string) {
 	t.Helper()
 	w.mustKey(t, vault.Ref{Vault: vaultName, Key: "k"})
+	w.mustKey(t, vault.Ref{Vault: vaultName, Key: "small"}, func(d *vault.Draft) { d.Type = vault.EC })
 	w.mustKey(t, vault.Ref{Vault: vaultName, Key: "d"})
 	if _, err := w.DeleteKey(t.Context(), w.owner, vault.Ref{Vault: vaultName, Key: "d"}); err != nil {
 		t.Fatal(err)
@@ -69,7 +87,7 @@ func TestEachOperationNeedsItsOwnPermission(t *testing.T) {
 	w.mustKeys(t, "auth1")
 	who := w.guest()
 	ops := operations(t, w, "auth1")
-	if len(ops) != 14 {
+	if len(ops) != 25 {
 		t.Fatalf("got %d operations", len(ops))
 	}
 	// A permission to another vault is none to this one.
@@ -153,7 +171,7 @@ func TestRolesDecideWhereTheVaultSaysSo(t *testing.T) {
 	}
 	for name, op := range ops {
 		err := op.do(who)
-		if allowed := slices.Contains([]string{"get", "list", "versions", "wrap", "unwrap", "deleted", "list of deleted"}, name); allowed == errors.Is(err, fault.Forbidden) {
+		if allowed := slices.Contains([]string{"get", "list", "versions", "wrap", "unwrap", "deleted", "list of deleted", "attestation", "random"}, name); allowed == errors.Is(err, fault.Forbidden) {
 			t.Errorf("%s: got %v, want it allowed: %v", name, err, allowed)
 		}
 	}
@@ -183,7 +201,8 @@ func TestEveryUseOfAKeyIsAudited(t *testing.T) {
 	got := w.audited(t)
 	for _, operation := range []string{
 		"KeyCreate", "KeyGet", "KeyList", "KeyListVersions", "KeyUpdate", "KeyDelete", "KeyEncrypt", "KeyDecrypt", "KeyWrap", "KeyUnwrap",
-		"KeyListDeleted", "KeyGetDeleted", "KeyRecover", "KeyPurge",
+		"KeyListDeleted", "KeyGetDeleted", "KeyRecover", "KeyPurge", "KeyImport", "KeyRotate", "KeyRotationPolicyGet", "KeyRotationPolicySet",
+		"KeyBackup", "KeyRestore", "KeySign", "KeyVerify", "KeyGetAttestation", "RandomBytesGet", "KeyRelease",
 	} {
 		allowed, denied := false, false
 		for line := range strings.Lines(got) {

@@ -45,7 +45,7 @@ type Directory interface {
 	DropScope(ctx context.Context, scope string) error
 }
 
-// Config says what a Service stands on. Every field must be set.
+// Config says what a Service stands on. Every field but Geography must be set.
 type Config struct {
 	// Store is the vaults' own; its zero space holds everything.
 	Store     *store.Store
@@ -55,7 +55,10 @@ type Config struct {
 	// Location returns the short name of a region, which may be given in any
 	// spelling, or the fault that says that there is no such region.
 	Location func(name string) (string, error)
-	Log      *slog.Logger
+	// Geography returns where the data of a region, by its short name, stays; backups
+	// of keys do not leave it. Nil makes each region its own.
+	Geography func(region string) string
+	Log       *slog.Logger
 }
 
 // A Service keeps vaults and keys.

@@ -38,8 +38,12 @@ type Version struct {
 }
 
 // Public is the public part of a key as a JSON Web Key has it; what does not fit the
-// type is nil.
-type Public struct{ N, E []byte }
+// type is nil, and the curve empty.
+type Public struct {
+	N, E  []byte
+	Curve string
+	X, Y  []byte
+}
 
 // storedVersion is the record of a version.
 type storedVersion struct {
@@ -126,8 +130,8 @@ func (s *Service) KeyID(vault, key, version string) string {
 	return id
 }
 
-// usable says why a version cannot be used for an operation. Decrypting and
-// unwrapping go on outside of the key's dates, so that what it protects is not lost.
+// usable says why a version cannot be used for an operation. Decrypting, unwrapping
+// and verifying go on outside of the key's dates, so that what it protects is not lost.
 func (v *Version) usable(op operation) error {
 	if !v.Enabled {
 		return fault.Forbidden.New("Operation %s is not allowed on a disabled key.", op.permission).Because("KeyDisabled")
@@ -135,7 +139,7 @@ func (v *Version) usable(op operation) error {
 	if op == opGet {
 		return nil
 	}
-	if op == opWrap || op == opEncrypt {
+	if op == opWrap || op == opEncrypt || op == opSign {
 		now := time.Now()
 		if !v.NotBefore.IsZero() && now.Before(v.NotBefore) {
 			return fault.Forbidden.New("Operation %s is not allowed on a key that is not yet valid.", op.permission).Because("KeyNotYetValid")
@@ -203,6 +207,9 @@ func (s *Service) UpdateKey(ctx context.Context, who identity.Caller, ref Ref, i
 			}
 			stored.Updated = time.Now().UTC().Truncate(time.Second)
 			if err := tx.Put(r, store.Clear{}, stored); err != nil {
+				return err
+			}
+			if err := reschedule(tx, v, r, &stored.Version, in.Expires != nil); err != nil {
 				return err
 			}
 			out = s.present(v, stored.Version)

@@ -38,6 +38,9 @@ type Door struct {
 // serviceVersion is told in a header, as Key Vault tells its own.
 const serviceVersion = "1.9.2025.1"
 
+// maxBody has room for the backup of a key with as many versions as a backup may have.
+const maxBody = 8 << 20
+
 // New returns the door.
 func New(c Config) http.Handler {
 	d := &Door{Config: c, audiences: []string{"https://" + c.Cloud.Vault}}
@@ -46,7 +49,7 @@ func New(c Config) http.Handler {
 		d.audiences = append(d.audiences, azure)
 	}
 	d.door = rest.NewDoor(rest.Config{
-		Style: rest.Vault, Authenticate: d.authenticate, Check: check, Failed: d.challenge, MaxBody: 1 << 20, Log: c.Log,
+		Style: rest.Vault, Authenticate: d.authenticate, Check: check, Failed: d.challenge, MaxBody: maxBody, Log: c.Log,
 	})
 	d.keyRoutes()
 	d.deletedRoutes()

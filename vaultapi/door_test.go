@@ -157,7 +157,7 @@ func TestBadInputGetsAnAnswerInKeyVaultsShape(t *testing.T) {
 		"a date before all dates":   {"POST", host + "/keys/n/create" + version, `{"kty":"RSA","attributes":{"nbf":-1}}`, 400, "BadParameter"},
 		"a date after all dates":    {"POST", host + "/keys/n/create" + version, `{"kty":"RSA","attributes":{"exp":999999999999999}}`, 400, "BadParameter"},
 		"tags that are numbers":     {"POST", host + "/keys/n/create" + version, `{"kty":"RSA","tags":{"a":1}}`, 400, "BadParameter"},
-		"too large":                 {"POST", host + "/keys/n/create" + version, `{"kty":"` + strings.Repeat("R", 2<<20) + `"}`, 413, "RequestBodyTooLarge"},
+		"too large":                 {"POST", host + "/keys/n/create" + version, `{"kty":"` + strings.Repeat("R", 9<<20) + `"}`, 413, "RequestBodyTooLarge"},
 		"no algorithm":              {"POST", host + "/keys/k/wrapkey" + version, `{"value":"YQ"}`, 400, "BadParameter"},
 		"another algorithm":         {"POST", host + "/keys/k/wrapkey" + version, `{"alg":"A256KW","value":"YQ"}`, 400, "BadParameter"},
 		"no value":                  {"POST", host + "/keys/k/wrapkey" + version, `{"alg":"RSA-OAEP"}`, 400, "BadParameter"},

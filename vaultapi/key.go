@@ -18,6 +18,13 @@ func (d *Door) keyRoutes() {
 	d.handle("POST /keys/{key}/create", d.createKey)
 	d.handle("GET /keys/{key}/versions", d.keyVersions)
 	d.handle("DELETE /keys/{key}", d.deleteKey)
+	d.handle("PUT /keys/{key}", d.importKey)
+	d.handle("POST /keys/{key}/rotate", d.rotateKey)
+	d.handle("GET /keys/{key}/rotationpolicy", d.rotationPolicy)
+	d.handle("PUT /keys/{key}/rotationpolicy", d.setRotationPolicy)
+	d.handle("POST /keys/{key}/backup", d.backupKey)
+	d.handle("POST /keys/restore", d.restoreKey)
+	d.handle("POST /rng", d.random)
 	for _, path := range []string{"/keys/{key}", "/keys/{key}/{version}"} {
 		d.handle("GET "+path, d.key)
 		d.handle("PATCH "+path, d.updateKey)
@@ -25,6 +32,10 @@ func (d *Door) keyRoutes() {
 		d.handle("POST "+path+"/decrypt", d.operation(d.Vaults.Decrypt))
 		d.handle("POST "+path+"/wrapkey", d.operation(d.Vaults.Wrap))
 		d.handle("POST "+path+"/unwrapkey", d.operation(d.Vaults.Unwrap))
+		d.handle("POST "+path+"/sign", d.operation(d.Vaults.Sign))
+		d.handle("POST "+path+"/verify", d.verify)
+		d.handle("POST "+path+"/release", d.release)
+		d.handle("GET "+path+"/attestation", d.attestation)
 	}
 }
 

@@ -75,6 +75,7 @@ type createIn struct {
 	Type          string            `json:"kty"`
 	Size          rest.Int          `json:"key_size"`
 	Exponent      rest.Int          `json:"public_exponent"`
+	Curve         string            `json:"crv"`
 	Ops           []string          `json:"key_ops"`
 	Attributes    *attributesIn     `json:"attributes"`
 	Tags          map[string]string `json:"tags"`
@@ -87,7 +88,7 @@ const whole = 1 << 31
 func (in createIn) draft() (out vault.Draft, err error) {
 	out = vault.Draft{
 		Type: vault.KeyType(in.Type), Size: int(min(max(in.Size, -1), whole)), Exponent: int(min(max(in.Exponent, -1), whole)),
-		Ops: in.Ops, Tags: in.Tags, ReleasePolicy: present(in.ReleasePolicy),
+		Curve: in.Curve, Ops: in.Ops, Tags: in.Tags, ReleasePolicy: present(in.ReleasePolicy),
 	}
 	out.Attributes, err = in.Attributes.attributes()
 	return out, err
@@ -124,6 +125,9 @@ type keyOut struct {
 	Ops  []string `json:"key_ops"`
 	N    bytes64  `json:"n,omitempty"`
 	E    bytes64  `json:"e,omitempty"`
+	Crv  string   `json:"crv,omitempty"`
+	X    bytes64  `json:"x,omitempty"`
+	Y    bytes64  `json:"y,omitempty"`
 }
 
 type attributesOut struct {
@@ -171,7 +175,10 @@ type listOut struct {
 
 func bundle(v vault.Version) bundleOut {
 	return bundleOut{
-		Key:        keyOut{KID: v.KID, Type: string(v.Type), Ops: v.Ops, N: v.Public.N, E: v.Public.E},
+		Key: keyOut{
+			KID: v.KID, Type: string(v.Type), Ops: v.Ops, N: v.Public.N, E: v.Public.E,
+			Crv: v.Public.Curve, X: v.Public.X, Y: v.Public.Y,
+		},
 		Attributes: attributes(v), Tags: v.Tags,
 	}
 }
