@@ -196,7 +196,8 @@ func (c *conformer) tasks() {
 		{"id": "failing", "commandLine": "/bin/sh -c 'exit 7'", "exitConditions": object{"default": object{"jobAction": "none"}}},
 		{"id": "lost", "commandLine": "/no/such/program", "exitConditions": object{"preProcessingError": object{"jobAction": "none"}}},
 		{"id": "after", "commandLine": "/bin/sh -c 'sleep 60'", "dependsOn": object{"taskIds": []string{"Task1"}, "taskIdRanges": []object{}}},
-		{"id": "Task1", "commandLine": "twice"}, {"id": "no good", "commandLine": "bad"},
+		{"id": "Task1", "commandLine": "twice"},
+		{"id": "no good", "commandLine": "bad"},
 	}}, "jobId", "Job1")
 	var results struct{ Value []struct{ Status string } }
 	collection.read(c.t, &results)

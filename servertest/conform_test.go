@@ -3,7 +3,6 @@ package servertest_test
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"maps"
 	"net/http"
 	"slices"
@@ -266,7 +265,7 @@ func armHeader() http.Header {
 	return http.Header{"X-Ms-Client-Request-Id": {resource.NewGUID()}, "X-Ms-Return-Client-Request-Id": {"true"}}
 }
 
-// conformers makes one for each of several api-versions of a service, each with a world of its own.
+// conforming runs a test for each of several api-versions of a service.
 func conforming(t *testing.T, versions map[string][]string, f func(*testing.T, *api)) {
 	t.Helper()
 	for _, version := range slices.Sorted(maps.Keys(versions)) {
@@ -291,7 +290,7 @@ func until(t testing.TB, what string, ask func() bool) {
 	t.Helper()
 	for deadline := time.Now().Add(time.Minute); !ask(); time.Sleep(50 * time.Millisecond) {
 		if time.Now().After(deadline) {
-			t.Fatal(fmt.Sprintf("after a minute still not so: %s", what))
+			t.Fatalf("after a minute still not so: %s", what)
 		}
 	}
 }
