@@ -62,3 +62,36 @@ func TestADamagedBlockFailsItsReadersOnly(t *testing.T) {
 	}
 	must(t, p.Commit(ctx, &store.Commit{Puts: []store.Row{{Key: []byte("new"), Value: []byte("x"), Version: 1}}}))
 }
+
+// A flipped bit in the log is found when the log is read again, even that of a store
+// which has just been made: what was acknowledged behind it is not dropped in silence.
+func TestADamagedLogIsNotReadAsAShortOne(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	log := slog.New(slog.DiscardHandler)
+	p, err := store.OpenPebble(dir, log)
+	must(t, err)
+	for i := range 200 {
+		must(t, p.Commit(context.Background(), &store.Commit{Puts: []store.Row{{Key: fmt.Appendf(nil, "key%d", i), Value: make([]byte, 1000), Version: 1}}}))
+	}
+	// The copy is what a killed service leaves.
+	killed := t.TempDir()
+	must(t, os.CopyFS(killed, os.DirFS(dir)))
+	must(t, p.Close())
+	logs, err := filepath.Glob(filepath.Join(killed, "*.log"))
+	if err != nil || len(logs) == 0 {
+		t.Fatalf("logs %v, %v", logs, err)
+	}
+	for _, log := range logs {
+		b, err := os.ReadFile(log)
+		must(t, err)
+		if len(b) > 0 {
+			b[len(b)/4] ^= 1
+			must(t, os.WriteFile(log, b, 0o600))
+		}
+	}
+	if p, err := store.OpenPebble(killed, log); err == nil {
+		p.Close()
+		t.Error("a store with a damaged log opens")
+	}
+}

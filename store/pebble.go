@@ -28,6 +28,24 @@ type Pebble struct {
 // OpenPebble opens the store in dir, making it if there is none. It fails if another
 // process has it open.
 func OpenPebble(dir string, log *slog.Logger) (*Pebble, error) {
+	made, err := pebble.Peek(dir, vfs.Default)
+	if err != nil {
+		return nil, fmt.Errorf("looking for the store in %s: %w", dir, err)
+	}
+	p, err := openPebble(dir, log)
+	if err != nil || made.Exists && made.FormatMajorVersion == pebble.FormatNewest {
+		return p, err
+	}
+	// The first log of a new store has the engine's oldest form, in which damage cannot
+	// be told from the end: all that was acknowledged behind it would go without a word.
+	// The next log has the newest.
+	if err := p.Close(); err != nil {
+		return nil, fmt.Errorf("making the store in %s: %w", dir, err)
+	}
+	return openPebble(dir, log)
+}
+
+func openPebble(dir string, log *slog.Logger) (*Pebble, error) {
 	files := &walFiles{FS: vfs.Default, dir: dir}
 	options := &pebble.Options{
 		FS:     files,
