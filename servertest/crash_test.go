@@ -92,10 +92,8 @@ type load struct {
 func (l *load) add(ctx context.Context, w *world, prefix string) {
 	for i := 0; ctx.Err() == nil; i++ {
 		var tasks []object
-		var ids []string
 		for k := range 10 {
 			id := fmt.Sprintf("%s-%d-%d", prefix, i, k)
-			ids = append(ids, id)
 			tasks = append(tasks, object{"id": id, "commandLine": "/bin/sh -c 'echo run >> " + l.marks + "/" + id + "'"})
 		}
 		var added struct {
