@@ -54,7 +54,11 @@ func (w *world) open(t testing.TB) {
 	w.Service = vault.New(vault.Config{
 		Store: w.mustStore(t, w.vaults), Cloud: resource.Azure(), Directory: w.directory, Audit: audit,
 		Location: func(name string) (string, error) { return subscription.Place(name, vault.Type) },
-		Log:      slog.New(slog.DiscardHandler),
+		Geography: func(region string) string {
+			l, _ := subscription.FindLocation(region)
+			return l.Geography
+		},
+		Log: slog.New(slog.DiscardHandler),
 	})
 	b := w.directory.Bootstrap()
 	w.owner = identity.Caller{
