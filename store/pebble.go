@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"sync"
 
@@ -29,11 +30,11 @@ type Pebble struct {
 // process has it open.
 func OpenPebble(dir string, log *slog.Logger) (*Pebble, error) {
 	made, err := pebble.Peek(dir, vfs.Default)
-	if err != nil {
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("looking for the store in %s: %w", dir, err)
 	}
 	p, err := openPebble(dir, log)
-	if err != nil || made.Exists && made.FormatMajorVersion == pebble.FormatNewest {
+	if err != nil || made != nil && made.Exists && made.FormatMajorVersion == pebble.FormatNewest {
 		return p, err
 	}
 	// The first log of a new store has the engine's oldest form, in which damage cannot
