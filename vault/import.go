@@ -55,7 +55,7 @@ func (s *Service) Import(ctx context.Context, who identity.Caller, ref Ref, in I
 		if err != nil {
 			return Version{}, nil, err
 		}
-		secret, err := in.Key.secret()
+		secret, err := s.compute(ctx, in.Key.secret)
 		return version, secret, err
 	})
 }

@@ -256,15 +256,20 @@ func newVersion(t KeyType, ops []string, a Attributes, tags map[string]string) (
 	return v, nil
 }
 
-// generate makes a private key when a processor is free for it.
+// generate makes a private key.
 func (s *Service) generate(ctx context.Context, t KeyType, size int, curve string) ([]byte, error) {
+	return s.compute(ctx, func() ([]byte, error) { return newSecret(t, size, curve) })
+}
+
+// compute does what keeps a processor busy for long when one is free for it.
+func (s *Service) compute(ctx context.Context, do func() ([]byte, error)) ([]byte, error) {
 	select {
 	case s.making <- struct{}{}:
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
 	defer func() { <-s.making }()
-	return newSecret(t, size, curve)
+	return do()
 }
 
 // addVersion stores a version as the newest of a key, making the key if there is none.

@@ -86,8 +86,12 @@ func (k storedKey) due(current *Version) time.Time {
 	if rotate.IsZero() || !notify.IsZero() && notify.Before(rotate) {
 		rotate = notify
 	}
-	if rotate.Year() >= farOff {
+	switch {
+	case rotate.IsZero() || rotate.Year() >= farOff:
 		return time.Time{}
+	case rotate.Before(current.Created):
+		// An expiry may lie anywhere in the past; the lists begin in 1970.
+		return current.Created
 	}
 	return rotate
 }

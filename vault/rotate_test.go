@@ -113,6 +113,29 @@ func TestRotationPolicies(t *testing.T) {
 	wants(t, err, fault.KeyNotFound, "")
 }
 
+func TestKeyThatExpiredLongAgoRotatesAtOnce(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := setup(t)
+		w.mustVault(t, "rot5")
+		ref := vault.Ref{Vault: "rot5", Key: "k"}
+		first := w.mustKey(t, ref, func(d *vault.Draft) { d.Type, d.Expires = vault.EC, ptr(time.Unix(0, 0)) })
+		if _, err := w.SetRotationPolicy(t.Context(), w.owner, ref, vault.RotationPolicy{
+			Expiry: "P90D", Actions: []vault.LifetimeAction{{Type: vault.Rotate, BeforeExpiry: "P30D"}},
+		}); err != nil {
+			t.Fatal(err)
+		}
+		stop := w.running(t)
+		time.Sleep(3 * vault.PurgeEvery)
+		synctest.Wait()
+		stop()
+		list, err := w.Versions(t.Context(), w.owner, ref, vault.Page{})
+		if err != nil || len(list.Keys) != 2 || list.Keys[0].ID != first.ID || !list.Keys[1].Expires.After(time.Now()) {
+			t.Errorf("got %+v, %v, want one more version", list.Keys, err)
+		}
+	})
+}
+
 // running starts Run and stops it when the test ends.
 func (w *world) running(t *testing.T) (stop func()) {
 	t.Helper()

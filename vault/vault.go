@@ -70,8 +70,8 @@ type Service struct {
 
 	vaults   cache[*Vault]
 	versions cache[*Version]
-	// making limits how many keys are generated at once: a large RSA key is seconds
-	// of one processor.
+	// making limits how many keys are generated, or looked at before an import, at
+	// once: a large RSA key is seconds of one processor.
 	making chan struct{}
 }
 
