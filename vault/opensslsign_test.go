@@ -46,7 +46,11 @@ func mustPublic(t *testing.T, path string, p vault.Public) {
 		})
 	default:
 		curve := map[string]elliptic.Curve{"P-256": elliptic.P256(), "P-384": elliptic.P384(), "P-521": elliptic.P521()}[p.Curve]
-		der, err = x509.MarshalPKIXPublicKey(&ecdsa.PublicKey{Curve: curve, X: new(big.Int).SetBytes(p.X), Y: new(big.Int).SetBytes(p.Y)})
+		public, perr := ecdsa.ParseUncompressedPublicKey(curve, append(append([]byte{4}, p.X...), p.Y...))
+		if perr != nil {
+			t.Fatal(perr)
+		}
+		der, err = x509.MarshalPKIXPublicKey(public)
 	}
 	if err != nil {
 		t.Fatal(err)
