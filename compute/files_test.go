@@ -132,8 +132,10 @@ func TestFilesOfANodeDoNotShowOurs(t *testing.T) {
 	}
 	defer files.Close()
 	all, err := files.List("", true)
-	want := []string{"shared/", "startup/", "workitems/", "workitems/job/", "workitems/job/job-1/", "workitems/job/job-1/t1/",
-		"workitems/job/job-1/t1/stderr.txt", "workitems/job/job-1/t1/stdout.txt", "workitems/job/job-1/t1/wd/"}
+	want := []string{
+		"shared/", "startup/", "workitems/", "workitems/job/", "workitems/job/job-1/", "workitems/job/job-1/t1/",
+		"workitems/job/job-1/t1/stderr.txt", "workitems/job/job-1/t1/stdout.txt", "workitems/job/job-1/t1/wd/",
+	}
 	if got := names(all); err != nil || !slices.Equal(got, want) {
 		t.Errorf("List = %q, %v; want %q", got, err, want)
 	}

@@ -169,9 +169,11 @@ func (a *agent) close(r *run, res Result) Result {
 		res.Stopped = true
 		res.Failure = &Failure{Code: "TaskEnded", Message: "Task Was Ended by User Request", User: true}
 	case stopTimeout:
-		res.Failure = &Failure{Code: "MaxWallClockTimeExceeded", User: true,
+		res.Failure = &Failure{
+			Code: "MaxWallClockTimeExceeded", User: true,
 			Message: "The task was ended because it ran longer than its maximum wall clock time",
-			Details: map[string]string{"MaxWallClockTime": r.spec.MaxWallClock.String()}}
+			Details: map[string]string{"MaxWallClockTime": r.spec.MaxWallClock.String()},
+		}
 	}
 	switch {
 	case discard:
