@@ -133,7 +133,7 @@ func TestTheAgentsRecordsAreNobodysFiles(t *testing.T) {
 func TestNoTaskHasRootsRights(t *testing.T) {
 	t.Parallel()
 	if os.Geteuid() != 0 {
-		t.Skip("the service is not root")
+		t.Skip("a service without root has no root's rights to give away")
 	}
 	w := setup(t)
 	n := w.node("a1", "n1", 1)

@@ -19,6 +19,9 @@ func elevated(s *compute.TaskSpec) { s.Elevated = true }
 func TestTaskReachesOnlyItsOwn(t *testing.T) {
 	t.Parallel()
 	if !landlocked(t) {
+		if os.Getenv("CI") == "true" {
+			t.Fatal("this kernel has no Landlock, and in CI nothing is left out")
+		}
 		t.Skip("this kernel has no Landlock")
 	}
 	for name, how := range map[string]func(*compute.TaskSpec){"ordinary": func(*compute.TaskSpec) {}, "elevated": elevated} {
